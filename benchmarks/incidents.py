@@ -96,7 +96,7 @@ def measure(strategies: int) -> dict[str, float]:
                 channels={one: Prompt(one) for one in lifecycle.settings.channels},
                 on_dead_letter=lifecycle.dead_letter,
                 on_sent=lifecycle.channel_recovered,
-                clock=lambda: at, jitter=Random(1), owner="benchmark", public_url=None,
+                clock=lambda: at, jitter=Random(1), owner="benchmark",
             )  # fmt: skip
             return delivering.drain(LONG).sent
 

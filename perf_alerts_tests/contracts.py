@@ -28,6 +28,7 @@ from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import message_of, test_message
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.settings.model import FIELDS, FILES, variable
 from perf_alerts_dagster.stack.dagster_home import prepare_home
@@ -404,7 +405,9 @@ def _payloads() -> Json:
     desk.judge(breach())
     desk.lifecycle.digest(judged(breach()), now=desk.now)
     rows = desk.outbox.claim(desk.now, "postman", desk.settings.window, limit=100)
-    messages = [message_of(one, public_url="https://alerts.example") for one in rows]
+    messages = [
+        message_of(one, wording=Wording(public_url="https://alerts.example")) for one in rows
+    ]
     messages.append(test_message(START, public_url="https://alerts.example"))
     return {one.kind: shape(dict(one.payload)) for one in messages}
 

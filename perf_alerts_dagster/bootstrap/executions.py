@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.bootstrap.notifications import (
     build_budgets,
     build_deliverer,
+    build_wording,
     open_channels,
     open_incidents,
 )
@@ -87,7 +88,7 @@ def build_services(settings: Settings) -> Executor:
     store = open_store(store_url(settings))
     settings = with_thresholds(settings, store.engine)
     incidents = open_incidents(settings, store.engine)
-    deliverer = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
+    deliverer = build_deliverer(settings, incidents, store.engine, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
         records=open_source(settings),
         store=store,
@@ -127,7 +128,7 @@ def build_direct(settings: Settings) -> Direct:
         timezone=ZoneInfo(settings.timezone),
         gate=settings.rule_preset == "evidence",
         observe_only=settings.observe_only,
-        public_url=settings.public_url,
+        wording=build_wording(settings),
         kept=kept,
     )
 
@@ -137,5 +138,5 @@ def build_outage(settings: Settings) -> Outage:
     return Outage(
         channels=() if settings.observe_only else open_channels(settings)[0],
         open_judge=lambda: build_direct(settings),
-        public_url=settings.public_url,
+        wording=build_wording(settings),
     )

@@ -27,11 +27,15 @@ from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
+from perf_alerts_dagster.notifications.channels.open import PictureOf
 from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.notifications.sweeper import Sweeper
+from perf_alerts_dagster.notifications.text import Wording
+from perf_alerts_dagster.plots.png import png
+from perf_alerts_dagster.plots.sql import SqlPlots
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
@@ -49,8 +53,12 @@ def build_outgoing(settings: Settings) -> Outgoing:
     return Outgoing(ca_bundle=settings.ca_bundle, proxy=proxy.get_secret_value() if proxy else None)
 
 
-def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
+def open_channels(
+    settings: Settings, *, picture_of: PictureOf = lambda incident_id: None
+) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
     """The channels of notifications and those of escalations; nothing is connected yet.
+
+    `picture_of` draws the plot of an incident as PNG, for mails.
 
     Raises:
         SettingsError: a URL is of an unknown kind.
@@ -63,7 +71,12 @@ def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channe
     def channels_of(urls: SecretStr | None, variable: str) -> tuple[Channel, ...]:
         single = split_channels(urls.get_secret_value()) if urls else ()
         return open_urls(
-            single, variable=variable, secret=secret, addresses=addresses, outgoing=outgoing
+            single,
+            variable=variable,
+            secret=secret,
+            addresses=addresses,
+            outgoing=outgoing,
+            picture_of=picture_of,
         )
 
     return (
@@ -72,9 +85,11 @@ def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channe
     )
 
 
-def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
+def open_all_channels(
+    settings: Settings, *, picture_of: PictureOf = lambda incident_id: None
+) -> tuple[Channel, ...]:
     """Every channel of the settings, once each; see `open_channels`."""
-    normal, escalation = open_channels(settings)
+    normal, escalation = open_channels(settings, picture_of=picture_of)
     return tuple({channel.name: channel for channel in (*normal, *escalation)}.values())
 
 
@@ -191,17 +206,43 @@ def build_links(settings: Settings, engine: Engine) -> Links:
     )
 
 
-def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> Deliverer:
+def build_wording(settings: Settings, engine: Engine | None = None) -> Wording:
+    """The links and the time zone of messages; without a store none has a link of its own."""
+    wording = Wording(
+        public_url=settings.public_url,
+        runbook_url=settings.runbook_url,
+        zone=ZoneInfo(settings.timezone),
+    )
+    if engine is None:
+        return wording
+    return replace(wording, link_of=build_links(settings, engine).link_of)
+
+
+def build_picture_of(engine: Engine) -> PictureOf:
+    """A function that draws the plot of an incident as PNG; None where none is kept."""
+    store = SqlPlots(engine)
+
+    def picture_of(incident_id: str) -> bytes | None:
+        plot = store.plots([incident_id]).get(incident_id)
+        return None if plot is None else png(plot)
+
+    return picture_of
+
+
+def build_deliverer(
+    settings: Settings, incidents: Incidents, engine: Engine, *, owner: str
+) -> Deliverer:
     """The deliverer of the outbox's messages; `owner` identifies it in the rows that it leases."""
+    channels = open_all_channels(settings, picture_of=build_picture_of(engine))
     return Deliverer(
         outbox=incidents.outbox,
-        channels={channel.name: channel for channel in open_all_channels(settings)},
+        channels={channel.name: channel for channel in channels},
         on_dead_letter=incidents.lifecycle.dead_letter,
         on_sent=incidents.lifecycle.channel_recovered,
         clock=_NOW,
         jitter=SystemRandom(),
         owner=owner,
-        public_url=settings.public_url,
+        wording=build_wording(settings, engine),
     )
 
 
@@ -210,7 +251,7 @@ def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
     incidents = open_incidents(settings, engine)
     return Sweeper(
         incidents=incidents,
-        deliverer=build_deliverer(settings, incidents, owner=owner),
+        deliverer=build_deliverer(settings, incidents, engine, owner=owner),
         leases=SqlLeases(engine),
         owner=owner,
         resume=build_resume(settings, engine),

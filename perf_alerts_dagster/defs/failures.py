@@ -104,7 +104,7 @@ def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now:
     with closing(open_store(store_url(settings))) as store:
         incidents = open_incidents(settings, store.engine)
         incidents.lifecycle.execution_failed(alert, run_id=run_id, error=error, now=now)
-        build_deliverer(settings, incidents, owner=f"run:{run_id}").drain(_SECONDS)
+        build_deliverer(settings, incidents, store.engine, owner=f"run:{run_id}").drain(_SECONDS)
 
 
 _RETRIED = (RecordsUnavailable, StoreUnavailable, TurnLost)

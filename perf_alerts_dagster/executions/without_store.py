@@ -18,6 +18,7 @@ from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, read
@@ -40,7 +41,7 @@ class Direct:
     timezone: ZoneInfo
     gate: bool
     observe_only: bool
-    public_url: str | None
+    wording: Wording
     kept: Kept = _NOTHING_KEPT
 
     def notify(
@@ -75,7 +76,7 @@ class Direct:
                 alert=alert.name,
                 window=run_id,
                 now=now,
-                public_url=self.public_url,
+                wording=self.wording,
             )
         ]
 

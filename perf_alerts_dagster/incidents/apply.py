@@ -196,12 +196,18 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
         else:
             continue
         if transitions.has_same_basis(live, evaluation):
-            recover(builder, live, event)
+            recover(builder, replace(live, parts={**live.parts, **_ended(evaluation)}), event)
         elif not live.parts.get("members_changed"):
             after = replace(live, parts={**live.parts, "members_changed": True})
             builder.put(after, "kept", why=_CHANGED)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
+
+
+def _ended(evaluation: Evaluation) -> dict[str, Json]:
+    """What ended an incident, kept in its parts: the new value, and what is said of it."""
+    ended: dict[str, Json] = {"value": finite(evaluation.value), "message": evaluation.message}
+    return {"ended": ended | {"return": evaluation.parts.get("return")}}
 
 
 def _level(builder: DecisionBuilder, live: model.Incident, evaluation: Evaluation) -> float:

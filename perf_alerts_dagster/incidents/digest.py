@@ -1,19 +1,35 @@
 """The content of a session's digest, and the one predicate of whether all is well."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.incidents.events import event_json
 from perf_alerts_dagster.incidents.ledger import Opening, sentence, total
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
     IncidentNotice,
+    Notification,
+    finite,
+    new_digest,
     notice_payload,
     worst_first,
 )
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import Snapshot
 from perf_alerts_dagster.judging.budget import Budgets
-from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import (
+    HEADLINE,
+    UNMEASURED,
+    Evaluation,
+    Judgement,
+    Outcome,
+)
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN
 from perf_alerts_dagster.judging.summary import summaries, too_little_notes
+from perf_alerts_dagster.scheduler.port import Downtime
 
 
 def is_all_well(judgement: Judgement, incidents: Sequence[Incident]) -> bool:
@@ -33,46 +49,98 @@ def is_all_well(judgement: Judgement, incidents: Sequence[Incident]) -> bool:
     )
 
 
-def digest_payload(
+def digests_of(
     judgement: Judgement,
-    incidents: Sequence[Incident],
+    snapshot: Snapshot,
+    settings: NotificationSettings,
     *,
-    gate: bool,
-    budgets: Budgets,
+    openings: Sequence[Opening],
+    downtime: Downtime | None,
+    now: datetime,
+) -> tuple[Notification, ...]:
+    """The digest of a judgement's session for each normal channel.
+
+    Args:
+        judgement: The newest of the session.
+        snapshot: What is unresolved, and the messages about it.
+        settings: The channels, the gate and the budgets.
+        openings: Those of a year, which the budgets are held against.
+        downtime: One that no digest has reported yet.
+        now: The time of the digests.
+    """
+    payload = _payload(judgement, snapshot, settings, openings)
+    if downtime is not None:
+        caught_up = (*downtime.caught_up, judgement.alert)
+        ran = tuple(alert for alert in downtime.missed or () if alert in caught_up)
+        payload["downtime"] = str(replace(downtime, caught_up=ran))
+    day = judgement.as_of.isoformat()
+    return tuple(
+        new_digest(
+            {**payload, "incidents": _open(judgement, snapshot, channel, now)}, day, channel, now
+        )
+        for channel in settings.channels
+    )
+
+
+def _open(judgement: Judgement, snapshot: Snapshot, channel: str, now: datetime) -> list[Json]:
+    """The unresolved incidents, worst first, with when this execution sent them to a channel.
+
+    A message that still waits is sent beside the digest.
+    """
+    events = {event.id: event_json(event) for event in snapshot.events}
+    sent: dict[str, datetime] = {}
+    for past in snapshot.notified:
+        at = now if past.state.is_waiting else past.sent_at
+        is_new = at is not None and at >= judgement.judged_at
+        if past.channel == channel and past.reason.is_worsening and is_new and at is not None:
+            sent[past.incident_id] = at
+    notices = [
+        IncidentNotice(
+            incident=each, reason=Reason.OPENED, number=0, event=events.get(each.event_id)
+        )
+        for each in snapshot.incidents
+        if not each.is_resolved
+    ]
+    listed: list[Json] = []
+    for notice in worst_first(notices):
+        at = sent.get(notice.incident.id)
+        listed.append({**notice_payload(notice), "sent_at": at.isoformat() if at else None})
+    return listed
+
+
+def _payload(
+    judgement: Judgement,
+    snapshot: Snapshot,
+    settings: NotificationSettings,
     openings: Sequence[Opening],
 ) -> dict[str, Json]:
-    """The content of a session's digest, JSON-ready.
+    """The content that is the same for all channels, JSON-ready.
 
-    `incidents` are the unresolved ones, `openings` those of a year, which `budgets` are held
-    against. The digest's weak breaches are those that the evidence gate holds back. `judged`
-    counts the strategies that are `ok` or `breach`.
+    Its weak breaches are those that the evidence gate holds back. `judged` counts the strategies
+    that are `ok` or `breach`.
     """
-    evaluations = judgement.evaluations
+    evaluations, gate = judgement.evaluations, settings.gate
     found = summaries(judgement)
-    notices = [
-        IncidentNotice(incident=incident, reason=Reason.OPENED, number=0) for incident in incidents
-    ]
     # Every strategy that shares the budget has an evaluation of its drawdown.
     strategies = sum(each.rule == DRAWDOWN.id for each in evaluations)
-    accounts = total(openings, budgets, strategies=strategies, gate=gate)
-    unresolved: list[Json] = [notice_payload(notice) for notice in worst_first(notices)]
+    accounts = total(openings, settings.budgets, strategies=strategies, gate=gate)
+    weak = [
+        _sign(each, settings.budgets)
+        for each in evaluations
+        if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
+    ]
     return {
         "alert": judgement.alert,
         "as_of": judgement.as_of.isoformat(),
-        "all_is_well": is_all_well(judgement, incidents),
+        "all_is_well": is_all_well(judgement, snapshot.incidents),
         "strategies": len(found),
         "judged": sum(each.outcome in (Outcome.OK, Outcome.BREACH) for each in found.values()),
         "evaluations": len(evaluations),
-        "incidents": unresolved,
         "false_alarms": sentence(accounts),
-        "weak": _names(
-            each
-            for each in evaluations
-            if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
-        ),
+        "weak": [sign for _, sign in sorted(weak, key=lambda pair: pair[0])],
         # One for each strategy: where its newest row is missing, most of its rules say so.
         "unmeasured": [
-            {"strategy": name, "rule": _first(judgement, name, summary.outcome)}
+            _named(_first(judgement, name, summary.outcome))
             for name, summary in found.items()
             if summary.outcome in UNMEASURED
         ],
@@ -88,15 +156,35 @@ def digest_payload(
     }
 
 
-def _first(judgement: Judgement, name: str, outcome: Outcome) -> str:
-    """The rule of a strategy that has the outcome; first those that notify."""
+def _first(judgement: Judgement, name: str, outcome: Outcome) -> Evaluation:
+    """The evaluation of a strategy that has the outcome; first of a rule that notifies."""
     rules = [
-        (each.severity is None, position, each.rule)
+        (each.severity is None, position, each)
         for position, each in enumerate(judgement.evaluations)
         if each.strategy == name and each.outcome is outcome
     ]
     return min(rules)[2]
 
 
-def _names(evaluations: Iterable[Evaluation]) -> list[Json]:
-    return [{"strategy": each.strategy, "rule": each.rule} for each in evaluations]
+def _sign(evaluation: Evaluation, budgets: Budgets) -> tuple[tuple[bool, float, str], Json]:
+    """How near a weak breach is to being notified, to sort by, and the breach."""
+    levels = evaluation.parts.get("levels")
+    level = levels.get("warning") if isinstance(levels, dict) else None
+    if not isinstance(level, float) or not level:
+        level = budgets.bounds_of(evaluation.strategy, evaluation.rule)[0]
+    share, value, limit = (
+        finite(each) for each in (evaluation.p_year, evaluation.value, evaluation.limit)
+    )
+    distance = math.inf
+    if share is not None:
+        distance = share / level
+    elif value is not None and limit:
+        distance = abs(value - limit) / abs(limit)
+    sign: dict[str, Json] = {**_named(evaluation), "value": value, "limit": limit}
+    sign |= {"p_year": share, "level": level}
+    return (share is None, distance, evaluation.dedup_key), sign
+
+
+def _named(evaluation: Evaluation) -> dict[str, Json]:
+    named: dict[str, Json] = {"strategy": evaluation.strategy, "rule": evaluation.rule}
+    return named | {HEADLINE: evaluation.parts.get(HEADLINE) or evaluation.message}

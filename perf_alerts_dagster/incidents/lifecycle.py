@@ -1,7 +1,7 @@
 """The lifecycle of incidents: changes by executions, by people, by time and by problems."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from perf_alerts_dagster.core.alerts import ALERTS
@@ -17,10 +17,10 @@ from perf_alerts_dagster.incidents.apply import (
     sweep_event,
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.digest import digest_payload
+from perf_alerts_dagster.incidents.digest import digests_of
 from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.ledger import Opening
-from perf_alerts_dagster.incidents.notification import Notification, new_digest
+from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.scheduler.port import Downtime
@@ -82,22 +82,14 @@ class Lifecycle(Answers):
         """
         if not self.settings.digest:
             return
-        incidents = self.store.snapshot(now=now, since=now).incidents
-        live = [incident for incident in incidents if not incident.is_resolved]
-        payload = digest_payload(
+        rows = digests_of(
             judgement,
-            live,
-            gate=self.settings.gate,
-            budgets=self.settings.budgets,
+            self.store.snapshot(now=now, since=now),
+            self.settings,
             openings=self.openings(now),
+            downtime=self.take_downtime(now),
+            now=now,
         )
-        downtime = self.take_downtime(now)
-        if downtime is not None:
-            caught_up = (*downtime.caught_up, judgement.alert)
-            ran = tuple(alert for alert in downtime.missed or () if alert in caught_up)
-            payload["downtime"] = str(replace(downtime, caught_up=ran))
-        day = judgement.as_of.isoformat()
-        rows = tuple(new_digest(payload, day, channel, now) for channel in self.settings.channels)
         self.store.apply(ports.Decisions(notifications=rows))
 
     def execution_failed(

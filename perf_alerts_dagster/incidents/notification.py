@@ -217,6 +217,7 @@ def notice_payload(notice: IncidentNotice) -> dict[str, Json]:
         "breaches": incident.breaches,
         "provisional": incident.provisional,
         "escalation_step": incident.escalation_step,
+        "critical_since": since.isoformat() if (since := incident.critical_since) else None,
         "acknowledged_by": acknowledged.by if acknowledged else None,
         "resolution": resolved.outcome.value if resolved else None,
         "resolved_by": resolved.by if resolved else None,

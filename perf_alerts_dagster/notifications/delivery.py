@@ -6,7 +6,7 @@ key. Each channel has its own thread, so that a slow one delays no other.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from time import monotonic
@@ -16,6 +16,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.ports import Outbox
 from perf_alerts_dagster.notifications.messages import Message, UnreadableNotification, message_of
+from perf_alerts_dagster.notifications.text import Wording
 
 # Longer than a send can take (10 s), so that no second worker sends meanwhile.
 LEASE = timedelta(seconds=60)
@@ -126,8 +127,9 @@ class Deliverer:
 
     `on_dead_letter(channel, error=, now=)` is called for a message that is given up, before it is
     marked: after a crash in between it is called again. `on_sent(channel, now=)` is called for a
-    delivered message. `owner` names this worker in leases. `reached` is called at the
-    points `claimed`, `sent` and `marked`, where crash tests end the process.
+    delivered message. `owner` names this worker in leases, `wording` is that of its messages.
+    `reached` is called at the points `claimed`, `sent` and `marked`, where crash tests end the
+    process.
     """
 
     outbox: Outbox
@@ -137,7 +139,7 @@ class Deliverer:
     clock: Callable[[], datetime]
     jitter: Random
     owner: str
-    public_url: str | None
+    wording: Wording = field(default_factory=Wording)
     reached: Callable[[str], None] = lambda point: None
 
     def drain(self, seconds: float) -> DeliveryCounts:
@@ -173,7 +175,7 @@ class Deliverer:
     def _deliver(self, channel: Channel, row: Notification) -> DeliveryCounts:
         self.reached("claimed")
         try:
-            message = message_of(row, public_url=self.public_url)
+            message = message_of(row, wording=self.wording)
             _send(channel, message)
         except UnreadableNotification as error:
             return self._give_up(row, str(error))

@@ -1,41 +1,36 @@
 """Turns outbox rows into messages: the text for people and the payload for programs."""
 
 import json
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import MessageKind, Notification
-from perf_alerts_dagster.notifications import text as wording
-from perf_alerts_dagster.notifications.text import Payload
+from perf_alerts_dagster.notifications import body, digest_text
+from perf_alerts_dagster.notifications import text as words
+from perf_alerts_dagster.notifications.body import Block, Line
+from perf_alerts_dagster.notifications.lines import data_line, do_line, lines_of, short_lines
+from perf_alerts_dagster.notifications.news import LISTED as LISTED
+from perf_alerts_dagster.notifications.news import News, news_of, with_links
+from perf_alerts_dagster.notifications.text import Payload, Wording
+from perf_alerts_dagster.notifications.titles import title_of
 
-# Further incidents are only counted, since a phone shows no longer text; the link lists them.
+# Further events are only counted, since a phone shows no longer text.
 SHOWN = 20
-# The same for programs, so that no receiver refuses a message for its size.
-LISTED = 200
-_MAXIMUM_SUBJECT = 150
-_MAXIMUM_LINE = 500
-# A digest's lists and what their counts are called.
-_DIGEST_LISTS = (
-    ("incidents", "open"),
-    ("weak", "weak breaches"),
-    ("unmeasured", "not judged for want of data"),
-    ("partial", "judged in part"),
-    ("too_little", "with too little data"),
-)
-# Lists that rows of the version before do not have.
-_LATER_LISTS = ("partial", "too_little")
+MAXIMUM_SUBJECT = 120
+# Events with a picture.
+_PICTURED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEvent:
     """One event of a message, as far as the message's channel is notified of it.
 
-    `status` is open, acknowledged or resolved; `title` is one line with its number. `reasons` are
-    those of its incidents, whose ids are `incident_ids`.
+    `id` is the event's; that of its incident in rows of the version before. `status` is open,
+    acknowledged or resolved, by the incidents that the channel is notified of, and `severity` the
+    highest of those that the message is about. `title` is one line with its number. `reasons` are
+    those of its incidents, whose ids are `incident_ids`, the worst first.
     """
 
     id: str
@@ -47,14 +42,28 @@ class MessageEvent:
     link: str | None
     incident_ids: tuple[str, ...]
 
+    def as_json(self) -> dict[str, Json]:
+        """The event in the payload for programs."""
+        return {
+            "id": self.id,
+            "leader": self.leader,
+            "status": self.status,
+            "severity": self.severity,
+            "title": self.title,
+            "reasons": [*self.reasons],
+            "link": self.link,
+            "incidents": [*self.incident_ids],
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A message to a channel; `key` is the same at every attempt, for deduplication.
 
-    `subject` is one line. `payload` is for programs, JSON-ready; it includes the text. `html` says
-    the same as `text`, with an image of `cid:<incident id>` for each of the incidents that are
-    `pictured`, a line each; see `html_with`.
+    `subject` is one line of at most 120 characters. `payload` is for programs, JSON-ready; it
+    includes the text. `html` says the same as `text`, with an image of `cid:<incident id>` for each
+    of the incidents that are `pictured`; see `html_with`. `events` are the worst first; there are
+    none in digests and tests. `is_good_news`: it only says what is over, or answered.
     """
 
     key: str
@@ -69,28 +78,27 @@ class Message:
 
     def html_with(self, pictures: Collection[str]) -> str:
         """The HTML with those of its images only that are given, by their incidents' ids."""
-        known = tuple(f'<p><img src="cid:{each}"' for each in pictures)
-        lines = self.html.split("\n")
-        return "\n".join(line for line in lines if "<img " not in line or line.startswith(known))
+        return body.with_pictures(self.html, pictures)
 
 
 class UnreadableNotification(Exception):
     """A row of the outbox does not hold a message; no retry can fix that."""
 
 
-def message_of(row: Notification, *, public_url: str | None) -> Message:
+def message_of(row: Notification, *, wording: Wording, mark: str = "") -> Message:
     """The message of an outbox row.
 
     Args:
         row: A row that `incidents.notification` has made.
-        public_url: The address of the pages; None leaves links out.
+        wording: Its links and its time zone.
+        mark: What the subject and the text begin with.
 
     Raises:
         UnreadableNotification: the payload is damaged.
     """
     try:
-        build = _digest if row.kind is MessageKind.DIGEST else _about_incidents
-        return build(row, public_url)
+        build = _digest if row.kind is MessageKind.DIGEST else _about_events
+        return build(row, wording, mark)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableNotification(
             f"the row's payload cannot be read: {type(error).__name__}"
@@ -103,151 +111,132 @@ def test_message(now: datetime, *, public_url: str | None) -> Message:
         "This is a test of perf-alerts' notifications, sent because somebody asked for it. "
         "Nothing has happened to any strategy."
     )
-    if public_url:
-        text += f"\n{public_url}"
     at = now.isoformat()
     payload: Payload = {"test": True, "at": at, "incidents": []}
-    return _message(f"test-{at}", "test", "[TEST] perf-alerts can reach you", text, payload)
+    blocks = [Block(lines=[Line(text=text), Line(link=public_url)])]
+    return _message(f"test-{at}", "test", "[TEST] perf-alerts can reach you", blocks, payload)
 
 
-def _message(key: str, kind: str, subject: str, text: str, payload: Payload) -> Message:
-    subject = wording.cut(subject, _MAXIMUM_SUBJECT)
+def _message(
+    key: str,
+    kind: str,
+    subject: str,
+    blocks: Sequence[Block],
+    payload: Payload,
+    *,
+    mark: str = "",
+    events: Sequence[MessageEvent] = (),
+    is_good_news: bool = False,
+) -> Message:
+    subject = words.cut_at_word(f"{mark} {subject}".strip(), MAXIMUM_SUBJECT)
+    if mark:
+        first, *rest = blocks
+        blocks = [Block(lines=[Line(text=mark), *first.lines], picture=first.picture), *rest]
+    text = body.plain(blocks)
     own = {"key": key, "kind": kind, "subject": subject, "text": text}
-    return Message(key=key, kind=kind, subject=subject, text=text, payload={**payload, **own})
+    return Message(
+        key=key,
+        kind=kind,
+        subject=subject,
+        text=text,
+        payload={**payload, **own},
+        html=body.html(subject, blocks),
+        events=tuple(events),
+        is_good_news=is_good_news,
+        pictured=tuple(each.picture for each in blocks if each.picture),
+    )
 
 
-def _about_incidents(row: Notification, public_url: str | None) -> Message:
+def _about_events(row: Notification, wording: Wording, mark: str) -> Message:
     incidents = row.payload["incidents"]
     if not isinstance(incidents, list) or not incidents:
         raise UnreadableNotification("the row has no incident")
     resolved = {item.incident_id for item in row.items if item.is_resolved}
-    listed = [
+    listed: list[Payload] = [
         {**incident, "over": incident.get("over") or incident["id"] in resolved}
         for incident in incidents
         if isinstance(incident, dict)
     ]
-    linked: list[Json] = [_linked(incident, public_url) for incident in listed[:LISTED]]
-    payload = {
+    at = datetime.fromisoformat(str(row.payload["at"]))
+    news = with_links(news_of(listed, at=at), wording, row.channel)
+    titles = [title_of(each, listed) for each in news]
+    events = [_event(each, title) for each, title in zip(news[:LISTED], titles, strict=False)]
+    linked: list[Json] = [_linked(each, wording) for one in news for each in one.incidents]
+    payload: Payload = {
         "alert": row.payload["alert"],
         "at": row.payload["at"],
         "total": len(listed),
-        "incidents": linked,
+        "incidents": linked[:LISTED],
+        "events": [each.as_json() for each in events],
     }
-    text = _text(listed, public_url)
-    return _message(row.key, row.kind.value, _subject(listed), text, payload)
+    more = f"; and {len(news) - 1} more" if len(news) > 1 else ""
+    # What is cut first says least.
+    subject = words.cut_at_word(titles[0], MAXIMUM_SUBJECT - len(more)) + more
+    return _message(
+        row.key,
+        row.kind.value,
+        subject,
+        _blocks(news, titles, wording),
+        payload,
+        mark=mark,
+        events=events,
+        is_good_news=all(each.is_good for each in news),
+    )
 
 
-def _subject(incidents: Sequence[Payload]) -> str:
-    worst = incidents[0]
-    if len(incidents) == 1:
-        headline = f"{wording.badge(worst)} {wording.headline(worst)}"
-        if not worst["strategy"] or worst["reason"] == "recovered":
-            return headline
-        # With the rule's sentence: a pager and a locked phone show only the subject.
-        return f"{headline}: {wording.sentence(worst)}"
-    unrecovered = [each for each in incidents if each["reason"] != "recovered"]
-    counts = _by_severity(unrecovered)
-    recovered = len(incidents) - len(unrecovered)
-    if recovered:
-        counts.append(f"{recovered} recovered")
-    return f"{wording.badge(worst)} {', '.join(counts)}; first {wording.headline(worst)}"
+def _blocks(news: Sequence[News], titles: Sequence[str], wording: Wording) -> list[Block]:
+    """The first event whole, the others shortly, and those about late rows a line each."""
+    first, *others = news
+    said = {do_line(first, wording).text}
+    blocks = [_pictured(first, Block(lines=lines_of(first, wording)), titles[0])]
+    late: list[Line] = []
+    for each, title in list(zip(others, titles[1:], strict=True))[: SHOWN - 1]:
+        if each.is_data and not each.is_good:
+            late.append(data_line(each))
+            continue
+        short = Block(lines=short_lines(each, wording, said), heading=title)
+        said.add(do_line(each, wording).text)
+        blocks.append(_pictured(each, short, title) if len(blocks) < _PICTURED else short)
+    if late:
+        blocks.append(Block(lines=late))
+    if len(news) > SHOWN:
+        where = f"{wording.public_url}/incidents" if wording.public_url else None
+        more = f"and {len(news) - SHOWN} more"
+        blocks.append(Block(lines=[Line(text=f"{more}:" if where else more, link=where)]))
+    return blocks
 
 
-def _by_severity(incidents: Sequence[Payload]) -> list[str]:
-    """The number of incidents by severity in words, the highest first."""
-    counts = Counter(Severity(str(incident["severity"])) for incident in incidents)
-    worst_first = sorted(counts, key=lambda severity: -severity.rank)
-    return [f"{counts[severity]} {severity.value}" for severity in worst_first]
+def _pictured(news: News, block: Block, title: str) -> Block:
+    if not news.worst["strategy"]:
+        return block
+    picture = words.clean(news.worst["id"])
+    return Block(lines=block.lines, heading=block.heading, picture=picture, picture_words=title)
 
 
-def _text(incidents: Sequence[Payload], public_url: str | None) -> str:
-    # A group's members follow it, indented.
-    ids = {incident["id"] for incident in incidents}
-    groups = {each["id"]: [each] for each in incidents if each["parent"] not in ids}
-    for incident in incidents:
-        if incident["parent"] in groups:
-            groups[incident["parent"]].append(incident)
-    ordered = [incident for group in groups.values() for incident in group]
-    blocks = [
-        wording.block(each, public_url=public_url, indented=each["id"] not in groups)
-        for each in ordered[:SHOWN]
-    ]
-    rest = len(ordered) - SHOWN
-    if rest > 0:
-        where = f": {public_url}/incidents" if public_url else ""
-        blocks.append(f"and {rest} more{where}")
-    return "\n\n".join(blocks)
+def _event(news: News, title: str) -> MessageEvent:
+    return MessageEvent(
+        id=news.id,
+        leader=news.leader,
+        status=news.status,
+        severity=news.severity.value,
+        title=words.cut_at_word(title, MAXIMUM_SUBJECT),
+        reasons=news.reasons,
+        link=news.link,
+        incident_ids=tuple(str(each["id"]) for each in news.incidents),
+    )
 
 
-def _linked(incident: Payload, public_url: str | None) -> dict[str, Json]:
+def _linked(incident: Payload, wording: Wording) -> dict[str, Json]:
     # A deep copy: a channel may change it.
     copied: dict[str, Json] = json.loads(json.dumps(dict(incident)))
-    return {**copied, "link": wording.incident_link(incident["id"], public_url)}
+    return {**copied, "link": words.incident_link(incident["id"], wording.public_url)}
 
 
-def _digest(row: Notification, public_url: str | None) -> Message:
-    """The digest: judged strategies and open incidents; sent also without breaches.
-
-    Rows that the version before has stored do not say whether all is well: then it is not said.
-    """
-    lists = {name: _list(row.payload, name) for name, _ in _DIGEST_LISTS}
-    counts = [f"{len(lists[name])} {label}" for name, label in _DIGEST_LISTS if lists[name]]
-    if not counts:
-        is_well = row.payload.get("all_is_well") is True
-        counts = ["all is well" if is_well else f"{_judged(row.payload)} judged, none open"]
-    subject = f"[DIGEST] {row.payload['as_of']}: {', '.join(counts)}"
-    text = _digest_text(row.payload, lists, public_url)
-    shortened: dict[str, Json] = {name: [*listed[:LISTED]] for name, listed in lists.items()}
-    totals: dict[str, Json] = {name: len(listed) for name, listed in lists.items()}
-    payload = {**row.payload, **shortened, "totals": totals}
-    return _message(row.key, row.kind.value, subject, text, payload)
-
-
-def _digest_text(
-    payload: Payload, lists: Mapping[str, Sequence[Payload]], public_url: str | None
-) -> str:
-    lines = [
-        f"{_judged(payload)} strategies and groups were judged for {payload['as_of']}, "
-        f"by {payload['evaluations']} evaluations."
-    ]
-    incidents = lists["incidents"]
-    if incidents:
-        lines.append("Open: " + ", ".join(_by_severity(incidents)) + ".")
-        lines += _bullets([f"{wording.badge(each)} {wording.headline(each)}" for each in incidents])
-    else:
-        lines.append("No incident is open.")
-    for name, label in _DIGEST_LISTS[1:]:
-        if lists[name]:
-            lines.append(f"{len(lists[name])} {label}:")
-            lines += _bullets(
-                [f"{wording.clean(each['strategy'])}: {_named(each)}" for each in lists[name]]
-            )
-    for name in ("false_alarms", "downtime"):
-        if payload.get(name):
-            lines.append(wording.clean(payload[name], _MAXIMUM_LINE))
-    if public_url:
-        lines.append(f"{public_url}/incidents")
-    return "\n".join(lines)
-
-
-def _judged(payload: Payload) -> str:
-    return f"{payload.get('judged', payload['strategies'])} of {payload['strategies']}"
-
-
-def _named(entry: Payload) -> str:
-    """An entry's sentence, or the name of its rule."""
-    return wording.sentence(entry) if "message" in entry else wording.clean(entry["rule"])
-
-
-def _list(payload: Payload, name: str) -> list[dict[str, Json]]:
-    listed = payload.get(name, []) if name in _LATER_LISTS else payload[name]
-    if not isinstance(listed, list):
-        raise TypeError(f"{name} is no list")
-    return [entry for entry in listed if isinstance(entry, dict)]
-
-
-def _bullets(entries: Sequence[str]) -> list[str]:
-    rest = len(entries) - SHOWN
-    return [f"- {entry}" for entry in entries[:SHOWN]] + (
-        [f"- and {rest} more"] if rest > 0 else []
-    )
+def _digest(row: Notification, wording: Wording, mark: str) -> Message:
+    """The digest: what was judged, what is open, and weak signs; sent also without breaches."""
+    digest = digest_text.read(row.payload)
+    lists: dict[str, Json] = {name: [*listed[:LISTED]] for name, listed in digest.lists.items()}
+    totals: dict[str, Json] = {name: len(listed) for name, listed in digest.lists.items()}
+    payload = {**row.payload, **lists, "totals": totals}
+    subject, lines = digest_text.subject_of(digest), digest_text.lines_of(digest, wording)
+    return _message(row.key, row.kind.value, subject, [Block(lines=lines)], payload, mark=mark)

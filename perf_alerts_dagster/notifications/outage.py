@@ -18,6 +18,7 @@ from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.scheduler import limits
 
 # Also the interval of retries to channels.
@@ -47,7 +48,7 @@ class Outage:
 
     channels: Sequence[Channel]
     open_judge: Callable[[], DirectJudge]
-    public_url: str | None
+    wording: Wording = field(default_factory=Wording)
     _judge: DirectJudge | None = field(default=None, init=False)
     _since: datetime | None = field(default=None, init=False)
     _tried_at: datetime | None = field(default=None, init=False)
@@ -112,7 +113,7 @@ class Outage:
                 alert=alert,
                 window=window,
                 now=now,
-                public_url=self.public_url,
+                wording=self.wording,
             )
             if all(attempt.error is None for attempt in attempts):
                 self._notified |= set(new)
@@ -120,7 +121,7 @@ class Outage:
         return results
 
 
-MARK = "[sent directly, the alert store cannot be used] "
+MARK = "[sent directly, the alert store cannot be used]"
 
 
 def send(
@@ -130,7 +131,7 @@ def send(
     alert: str,
     window: str,
     now: datetime,
-    public_url: str | None,
+    wording: Wording,
 ) -> Sequence[ChannelResult]:
     """Send one marked message with the firings of the channel's minimum severity or higher.
 
@@ -152,8 +153,6 @@ def send(
     names = sorted(f"{incident.dedup_key}:{incident.severity.value}" for incident in incidents)
     text = "\0".join(["direct", window, channel.name, *names])
     row = replace(row, key=hashlib.sha256(text.encode()).hexdigest())
-    message = message_of(row, public_url=public_url)
-    subject, text = MARK + message.subject, f"{MARK.rstrip()}\n{message.text}"
-    payload = {**message.payload, "subject": subject, "text": text, "direct": True}
-    marked = replace(message, subject=subject, text=text, payload=payload)
+    message = message_of(row, wording=wording, mark=MARK)
+    marked = replace(message, payload={**message.payload, "direct": True})
     return try_channels([channel], marked)

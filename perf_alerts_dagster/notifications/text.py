@@ -1,12 +1,18 @@
-"""The sentences of messages and pages about one incident, with names sanitised."""
+"""The facts of one incident in words, with names sanitised: for messages, pages and run tables."""
 
+import math
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from urllib.parse import quote
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.incidents.system import SYSTEM
-from perf_alerts_dagster.judging.evaluation import EXPLAINED
-from perf_alerts_dagster.judging.rule import STEP
+from perf_alerts_dagster.judging.evaluation import EXPLAINED, HEADLINE
+from perf_alerts_dagster.judging.rule import STEP, Rule, shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 # An incident as in a message's payload.
@@ -14,22 +20,34 @@ Payload = Mapping[str, Json]
 _MAXIMUM_NAME = 80
 _MAXIMUM_SENTENCE = 600
 _MAXIMUM_LINE = 120
+# A headline's own maximum.
+_MAXIMUM_HEADLINE = 60
+# A number without its unit, or a mark without what it parts; `%` is a unit.
+_ALONE = re.compile(r"[^\w%]*|.*\d[^\w%]*")
 
-_REASONS = {
-    "opened": "",
-    "raised": "now worse",
-    "reopened": "open again",
-    "repeated": "still so",
-    "escalated": "nobody has answered",
-    "unmuted": "its silence has ended",
-    "recovered": "over",
-    "acknowledged": "acknowledged",
-    "resolved": "resolved",
-}
-_ENDS = {
-    "recovered": "It is back inside its limit.",
-    "restated": "Its data were restated; the cause is gone.",
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What messages are worded with, from the settings.
+
+    `public_url` is where the pages are, and `runbook_url` what a rule's id is appended to; None
+    leaves their links out. Times are in `zone`. `link_of(event_id, channel)` gives the address at
+    which a channel's receivers answer an event, None where there is none.
+    """
+
+    public_url: str | None = None
+    runbook_url: str | None = None
+    zone: tzinfo = UTC
+    link_of: Callable[[str, str], str | None] = lambda event_id, channel: None
+
+    def answer_link(self, event_id: str, incident_id: Json, channel: str) -> str | None:
+        """Where an event is answered; the page of an incident where it has no own address."""
+        own = self.link_of(event_id, channel) if event_id else None
+        return own or incident_link(incident_id, self.public_url)
+
+    def runbook(self, rule: Json) -> str | None:
+        """The address of a rule's runbook."""
+        return f"{self.runbook_url}/{quote(clean(rule))}" if self.runbook_url else None
 
 
 def clean(text: object, maximum: int = _MAXIMUM_NAME) -> str:
@@ -45,6 +63,21 @@ def cut(text: str, maximum: int) -> str:
     return text if len(text) <= maximum else text[: maximum - 1] + "…"
 
 
+def cut_at_word(text: str, maximum: int) -> str:
+    """The text, cut to the maximum length after a word, and not between a number and its unit."""
+    if len(text) <= maximum:
+        return text
+    words = text[: maximum - 1].split(" ")[:-1]
+    while words and _ALONE.fullmatch(words[-1]):
+        words.pop()
+    return f"{' '.join(words)} …" if words else cut(text, maximum)
+
+
+def rule_of(incident: Payload) -> Rule | None:
+    """The rule of an incident about a strategy; None for the system, and for one that is gone."""
+    return BY_ID.get(str(incident["rule"])) if incident["strategy"] else None
+
+
 def title(incident: Payload) -> str:
     """The rule's title."""
     rule = clean(incident["rule"])
@@ -53,70 +86,74 @@ def title(incident: Payload) -> str:
     return SYSTEM[rule].title if rule in SYSTEM else rule.replace("_", " ")
 
 
-def affected(incident: Payload) -> str:
+def affected(incident: Payload, maximum: int = _MAXIMUM_NAME) -> str:
     """The name of the strategy; for an incident about the system, of its alert or channel."""
-    if incident["strategy"]:
-        return clean(incident["strategy"])
-    parts = incident["parts"]
-    about = parts.get("about") if isinstance(parts, dict) else None
-    return clean(about) if about else "perf-alerts"
-
-
-def badge(incident: Payload) -> str:
-    """The severity, or the recovery, in brackets."""
-    if incident["reason"] == "recovered":
-        return "[RECOVERED]"
-    return f"[{clean(incident['severity']).upper()}]"
+    about = clean(incident["strategy"] or part(incident, "about") or "", maximum)
+    return about or "perf-alerts"
 
 
 def headline(incident: Payload) -> str:
-    """The strategy, the rule's title, and the reason of the message."""
-    headline = f"{affected(incident)}: {title(incident)}"
-    reason = _REASONS[str(incident["reason"])]
-    step = incident["escalation_step"]
-    if incident["reason"] == "escalated":
-        reason += f", escalation {step}"
-    if incident.get("over") and incident["reason"] != "recovered":
-        # The incident was resolved while the message waited, or by the execution that opened it.
-        reason = ", ".join(part for part in (reason, "resolved by now") if part)
-    return f"{headline} ({reason})" if reason else headline
+    """The number of a breach with its day or since when; in other words where it has none."""
+    known = clean(part(incident, HEADLINE) or "", _MAXIMUM_HEADLINE)
+    if not incident["strategy"]:
+        return title(incident)
+    return known or f"{title(incident)} {value_words(incident, incident['value'])}".rstrip()
 
 
-def block(incident: Payload, *, public_url: str | None, indented: bool = False) -> str:
-    """The whole text about one incident, line by line."""
-    lines = [f"{badge(incident)} {headline(incident)}", sentence(incident)]
-    if incident["reason"] == "recovered":
-        lines.append(_end(incident) or "It is resolved.")
-    else:
-        lines += [explanation(incident), measurement(incident), reliability(incident)]
-        lines.append(_next_step(incident))
-        if incident.get("over"):
-            lines.append(f"It is resolved by now. {_end(incident)}".rstrip())
-    lines += [_since(incident), _acknowledged(incident)]
-    if incident["reason"] != "recovered":
-        lines.append("Look at: " + hint(incident))
-    link = incident_link(incident["id"], public_url)
-    if link:
-        lines.append(link)
-    margin = "    " if indented else ""
-    return "\n".join(margin + line for line in lines if line)
+def named(incident: Payload, maximum: int = _MAXIMUM_NAME) -> str:
+    """The strategy with its number: `short_vol -15.0 % on Fri 27 Nov`."""
+    mark = "" if incident["strategy"] and part(incident, HEADLINE) else ":"
+    return f"{affected(incident, maximum)}{mark} {headline(incident)}"
 
 
-def _end(incident: Payload) -> str:
-    """How it ended, in a sentence; empty where there is none."""
-    if (
-        not incident["strategy"]
-        and incident["rule"] in SYSTEM
-        and incident["resolution"] == "recovered"
-    ):
-        return SYSTEM[str(incident["rule"])].over
-    return _ENDS.get(str(incident["resolution"]), "")
+def value_words(incident: Payload, value: Json) -> str:
+    """A value of the incident's rule in its unit; empty where it is no number."""
+    amount, rule = number(value), rule_of(incident)
+    if amount is None:
+        return ""
+    return shown(amount, rule.unit) if rule else f"{amount:.4g}"
+
+
+def part(incident: Payload, name: str) -> Json:
+    """One of the incident's further facts; None where it has none."""
+    parts = incident["parts"]
+    return parts.get(name) if isinstance(parts, dict) else None
+
+
+def facts(incident: Payload, name: str) -> Payload:
+    """Facts that are an object; empty where there is none."""
+    found = part(incident, name)
+    return found if isinstance(found, dict) else {}
+
+
+def number(value: Json) -> float | None:
+    """A finite number; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def day(text: Json, *, beside: date, weekday: bool = True) -> str:
+    """A stored day in words; empty where it is none."""
+    try:
+        return day_words(date.fromisoformat(str(text)), beside=beside, weekday=weekday)
+    except ValueError:
+        return ""
+
+
+def time(text: Json) -> datetime | None:
+    """A stored time; None where it is none."""
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def hint(incident: Payload) -> str:
-    """The rule's hint where to look first."""
+    """What a person does about a breach of the rule; where to look first for the system's."""
     rule = str(incident["rule"])
-    if rule in BY_ID:
+    if rule in BY_ID and incident["strategy"]:
         return BY_ID[rule].hint
     return SYSTEM[rule].hint if rule in SYSTEM else "look at its page: its rule is no more."
 
@@ -127,30 +164,23 @@ def incident_link(incident_id: Json, public_url: str | None) -> str | None:
 
 
 def measurement(incident: Payload) -> str:
-    """The value against its limit, in the rule's unit and sign."""
-    value, limit = incident["value"], incident["limit"]
-    if not isinstance(value, int | float):
+    """The value beside its limit, in the rule's unit and sign; for pages."""
+    value, limit = (value_words(incident, incident[name]) for name in ("value", "limit"))
+    if not value:
         return ""
-    if not isinstance(limit, int | float):
-        return f"Measured {value:.4g}."
-    text = f"Measured {value:.4g}, limit {limit:.4g}"
-    if limit:
-        text += f" ({abs(value - limit) / abs(limit):.0%} of the limit away from it)"
-    return text + "."
+    return f"{value}; limit {limit}." if limit else f"{value}."
 
 
 def reliability(incident: Payload) -> str:
-    """The share of healthy years this bad, the false-alarm rate and the power, where known."""
-    parts = incident["parts"] if isinstance(incident["parts"], dict) else {}
+    """The share of healthy years this bad, the false-alarm rate and the power; for pages."""
     words = []
-    if isinstance(incident["p_year"], int | float):
-        words.append(f"{_share(incident['p_year'])} of healthy years show this")
-    rate = parts.get("false_alarm_rate")
+    if (share := number(incident["p_year"])) is not None:
+        words.append(f"{_share(share)} of healthy years show this")
+    rate = number(part(incident, "false_alarm_rate"))
     # A limit that is passed is no false alarm; its sentence says how common that is.
-    if isinstance(rate, int | float) and "step" not in parts:
+    if rate is not None and part(incident, "step") is None:
         words.append(f"false alarms of this rule: {_share(rate)} a year")
-    power = parts.get("power")
-    if isinstance(power, int | float):
+    if (power := number(part(incident, "power"))) is not None:
         words.append(f"power: it sees {_share(power)} of real faults within 126 sessions")
     if not words:
         is_rated = incident["evidence"] in ("strong", "ungated")
@@ -158,9 +188,9 @@ def reliability(incident: Payload) -> str:
     return f"How sure: {'; '.join(words)}."
 
 
-def _share(number: float) -> str:
+def _share(share: float) -> str:
     """A probability as a percentage."""
-    return "under 0.1 %" if 0 <= number < 0.001 else f"{100 * number:.3g} %"
+    return "under 0.1 %" if 0 <= share < 0.001 else f"{100 * share:.3g} %"
 
 
 def sentence(incident: Payload) -> str:
@@ -170,44 +200,17 @@ def sentence(incident: Payload) -> str:
 
 def explanation(incident: Payload) -> str:
     """What made the loss, in one line; empty where the breach has none."""
-    parts = incident["parts"]
-    explained = parts.get(EXPLAINED) if isinstance(parts, dict) else None
-    line = explained.get("line") if isinstance(explained, dict) else None
+    line = facts(incident, EXPLAINED).get("line")
     return f"Why: {clean(line, _MAXIMUM_LINE)}." if line else ""
 
 
-def _next_step(incident: Payload) -> str:
+def next_step(incident: Payload) -> str:
     """The depth from which the next message of a drawdown's episode comes; empty for others."""
-    parts, limit = incident["parts"], incident["limit"]
-    step = parts.get("step") if isinstance(parts, dict) else None
-    if not isinstance(parts, dict) or not isinstance(step, int) or not isinstance(limit, float):
+    step, limit = number(part(incident, "step")), number(incident["limit"])
+    if step is None or limit is None:
         return ""
-    depth, line = abs(limit) + STEP * (step + 1), parts.get("line")
+    depth, line = abs(limit) + STEP * (step + 1), number(part(incident, "line"))
     # Its own line may lie before the next step beyond the documented one.
-    if isinstance(line, float) and line > abs(limit):
+    if line is not None and line > abs(limit):
         depth = min(depth, line)
-    return f"The next step is {depth:.1%} below the peak; a new high begins a new episode."
-
-
-def _since(incident: Payload) -> str:
-    first, newest = incident["first_as_of"], incident["as_of"]
-    if first is None:
-        return f"Since {incident['opened_at']}."
-    words = f"Since session {first}"
-    if newest and newest != first:
-        words += f", newest {newest}"
-    if isinstance(incident["breaches"], int) and incident["breaches"] > 1:
-        words += f", seen {incident['breaches']} times"
-    if incident["projection"]:
-        words += f"; judged by the projection {clean(incident['projection'])}"
-    if incident["provisional"]:
-        words += "; from provisional rows"
-    parts = incident["parts"]
-    if isinstance(parts, dict) and parts.get("restated"):
-        words += "; from rows that were restated"
-    return f"{words}."
-
-
-def _acknowledged(incident: Payload) -> str:
-    by = incident["acknowledged_by"]
-    return f"Acknowledged by {clean(by)}." if by else ""
+    return f"The next message comes at {percent(depth)}; a new high begins a new episode."

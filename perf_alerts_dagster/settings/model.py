@@ -181,6 +181,7 @@ class Settings(_AlertSettings):
     link_ack: Annotated[Literal["hold", "off", "full"], read(one_of("hold", "off", "full"))] = (
         "hold"
     )
+    runbook_url: Annotated[str | None, optional(urls.folder)] = None
 
     # Identity
     auth_enabled: Switch = True

@@ -80,11 +80,22 @@ def proxy(value: str) -> str:
 
 def page(value: str) -> str:
     """The root URL of an http or https server; it is public."""
-    if "@" in web(value):
-        raise ValueError("must hold no user name or password: it is shown in messages")
-    if not re.fullmatch(r"https?://[^/?#]+/?", value):
+    if not re.fullmatch(r"https?://[^/?#]+/?", _shown(value)):
         raise ValueError("must have no path, query or fragment: the pages are at /incidents there")
     return value.rstrip("/")
+
+
+def folder(value: str) -> str:
+    """The URL of a folder of an http or https server; it is public."""
+    if re.search("[?#]", _shown(value)):
+        raise ValueError("must have no query or fragment: the rules' ids are appended to it")
+    return value.rstrip("/")
+
+
+def _shown(value: str) -> str:
+    if "@" in web(value):
+        raise ValueError("must hold no user name or password: it is shown in messages")
+    return value
 
 
 def channels(value: str) -> str:

@@ -12,6 +12,7 @@ from perf_alerts_dagster.incidents.notification_settings import NotificationSett
 from perf_alerts_dagster.incidents.transitions import has_no_cause_left, is_recovered, is_worse
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     MONDAY,
@@ -215,7 +216,7 @@ def test_what_restated_rows_open_or_confirm_says_so() -> None:
     desk = IncidentDesk()
     desk.judge(breach(), restated=True)
     (row,) = desk.memory.rows.values()
-    assert "from rows that were restated." in message_of(row, public_url=None).text
+    assert "From rows that were restated." in message_of(row, wording=Wording()).text
 
 
 def test_restated_data_resolve_the_level_whose_cause_is_gone(desk: IncidentDesk) -> None:

@@ -12,6 +12,7 @@ from perf_alerts_dagster.incidents.notification_settings import NotificationSett
 from perf_alerts_dagster.incidents.ports import ConcurrentChange
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
     DAY,
@@ -270,8 +271,8 @@ def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDe
     # One message for both: it says that it is resolved by now.
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
     (row,) = desk.memory.rows.values()
-    text = message_of(row, public_url=None).text
-    assert "It is resolved by now. It is back inside its limit." in text
+    text = message_of(row, wording=Wording()).text
+    assert "It is resolved by now: max drawdown is back inside its limit." in text
 
 
 def test_a_silent_sensor_is_one_incident_until_it_sweeps(desk: IncidentDesk) -> None:
@@ -323,7 +324,7 @@ def test_a_source_that_shrank_is_notified_once_and_when_it_is_accepted(desk: Inc
     desk.lifecycle.source_accepted(now=desk.now)
     assert desk.deliver() == ["mail: recovered critical /source_shrunk"]
     *_, row = desk.memory.rows.values()
-    assert "The source is whole again, or was accepted." in message_of(row, public_url=None).text
+    assert "The source is whole again, or was accepted." in message_of(row, wording=Wording()).text
 
 
 def test_a_strategy_that_a_person_ended_has_no_missing_data_any_more(desk: IncidentDesk) -> None:

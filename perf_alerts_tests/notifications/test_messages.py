@@ -1,33 +1,42 @@
-"""What messages say: what happened, by how much, how sure, since when, and where to look."""
+"""Messages: their structure for channels and programs, for each row of the outbox."""
 
+import json
 from dataclasses import replace
-from typing import Any
+from html.parser import HTMLParser
 
 import pytest
 
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import (
     LISTED,
+    MAXIMUM_SUBJECT,
     SHOWN,
-    Message,
     UnreadableNotification,
     message_of,
 )
 from perf_alerts_dagster.notifications.messages import test_message as make_test
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
     DAY,
-    MINUTE,
     START,
     IncidentDesk,
     breach,
-    event,
     fine,
+    judged,
 )
-
-URL = "https://alerts.example"
+from perf_alerts_tests.notifications.bad_day import (
+    URL,
+    WORDING,
+    a_desk,
+    crash,
+    level,
+    newest,
+    six,
+)
 
 
 @pytest.fixture
@@ -35,99 +44,16 @@ def desk() -> IncidentDesk:
     return IncidentDesk(settings=NotificationSettings(channels=("mail",)))
 
 
-def newest(desk: IncidentDesk, url: str | None = URL) -> Message:
-    return message_of(list(desk.memory.rows.values())[-1], public_url=url)
-
-
-def test_a_breach_says_everything_that_a_person_needs(desk: IncidentDesk) -> None:
-    found = breach(
-        severity=Severity.CRITICAL,
-        value=-0.25,
-        limit=-0.2,
-        p_year=0.0125,
-        false_alarm_rate=0.05,
-        power=0.61,
-        projection="launch:2025-01-02",
-        message="the drawdown of trend is 25 %, beyond 20 %",
-    )
-    desk.judge(found)
-    desk.deliver()
-    desk.judge_next_day(found)
-    desk.judge(breach(severity=Severity.EMERGENCY, projection="launch:2025-01-02"))
-    message = newest(desk)
-
-    assert message.subject == "[EMERGENCY] trend: max drawdown (now worse): the drawdown is 30 %"
-    desk.sweep()
-    first = message_of(next(iter(desk.memory.rows.values())), public_url=URL)
-    assert first.text.splitlines() == [
-        "[CRITICAL] trend: max drawdown",
-        "the drawdown of trend is 25 %, beyond 20 %",
-        "Measured -0.25, limit -0.2 (25% of the limit away from it).",
-        "How sure: 1.25 % of healthy years show this; false alarms of this rule: 5 % a year; "
-        "power: it sees 61 % of real faults within 126 sessions.",
-        "Since session 2026-01-05; judged by the projection launch:2025-01-02.",
-        "Look at: the incident's band and live path, positions and costs of these sessions, and "
-        "whether other strategies fell at the same time.",
-        f"{URL}/incidents/{desk.only().id}",
-    ]
-    assert "seen 3 times" in message.text
-
-
-def test_a_breach_says_why_in_one_line_that_prints(desk: IncidentDesk) -> None:
-    line = "<b>ES</b>\x1b[2J\u202e -4.1 % that day; " + "x" * 10_000
-    desk.judge(breach(parts={"explained": {"line": line}}), breach(strategy="other", parts={}))
-
-    blocks = newest(desk).text.split("\n\n")
-
-    (why,) = [each for each in blocks[1].splitlines() if each.startswith("Why: ")]
-    assert why.startswith("Why: <b>ES</b> [2J -4.1 % that day; xxx")
-    assert why.isprintable()
-    assert len(why) == len("Why: .") + 120
-    assert "Why: " not in blocks[0]
-
-
-@pytest.mark.parametrize("parts", [{"explained": None}, {"explained": {}}, {"explained": "x"}])
-def test_an_explanation_that_is_none_is_not_said(desk: IncidentDesk, parts: dict[str, Any]) -> None:
-    desk.judge(breach(parts=parts))
-
-    assert "Why" not in newest(desk).text
-
-
-def test_several_are_counted_in_the_subject_worst_first(desk: IncidentDesk) -> None:
-    desk.judge(
-        breach(strategy="a"),
-        breach(strategy="b", severity=Severity.CRITICAL),
-        breach(strategy="c"),
-    )
-    message = newest(desk)
-
-    assert message.subject == "[CRITICAL] 1 critical, 2 warning; first b: max drawdown"
-    places = [message.text.index(f"] {name}: max drawdown") for name in "bac"]
-    assert places == sorted(places)
-    assert message.text.count(f"{URL}/incidents/") == 3
-    found = message.payload["incidents"]
-    assert isinstance(found, list)
-    assert len(found) == 3
-
-
 def test_a_long_list_is_cut_and_counted(desk: IncidentDesk) -> None:
     desk.judge(*(breach(strategy=f"s{n:03}") for n in range(SHOWN + 5)))
     message = newest(desk)
 
     assert message.text.endswith(f"and 5 more: {URL}/incidents")
+    assert message.text.count("Answer: ") == SHOWN
+    assert message.subject.endswith(f"; and {SHOWN + 4} more")
     incidents = message.payload["incidents"]
     assert isinstance(incidents, list)
     assert len(incidents) == message.payload["total"] == SHOWN + 5
-
-
-@pytest.mark.parametrize("more", [0, 1])
-def test_a_list_that_is_as_long_as_what_is_shown_is_whole(desk: IncidentDesk, more: int) -> None:
-    desk.judge(*(breach(strategy=f"s{n:03}") for n in range(SHOWN + more)))
-    text = newest(desk).text
-
-    assert text.count("[WARNING] ") == SHOWN
-    assert ("more:" in text) is bool(more)
-    assert text.endswith(f"and 1 more: {URL}/incidents") is bool(more)
 
 
 def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDesk) -> None:
@@ -140,56 +66,6 @@ def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDe
     assert (len(incidents), payload["total"]) == (LISTED, LISTED + 1)
     assert isinstance(incidents[0], dict)
     assert incidents[0]["strategy"] == "worst"
-
-
-def test_members_are_listed_under_their_group(desk: IncidentDesk) -> None:
-    group = event(
-        strategy="ALL",
-        rule="joint_exceedances",
-        severity=Severity.CRITICAL,
-        parts={"members": ["trend", "carry"]},
-    )
-    desk.judge(event(), event(strategy="carry"), breach(strategy="other"), group)
-    lines = [line for line in newest(desk).text.splitlines() if line.lstrip().startswith("[")]
-
-    assert lines == [
-        "[CRITICAL] ALL: joint exceedances",
-        "    [WARNING] carry: daily exceedance",
-        "    [WARNING] trend: daily exceedance",
-        "[WARNING] other: max drawdown",
-    ]
-
-
-def test_a_recovery_says_that_it_is_over(desk: IncidentDesk) -> None:
-    desk.judge(breach())
-    desk.deliver()
-    desk.judge_next_day(fine())
-    message = newest(desk)
-
-    assert message.subject == "[RECOVERED] trend: max drawdown (over)"
-    assert "It is back inside its limit." in message.text
-    assert "Look at" not in message.text
-
-
-def test_an_escalation_says_that_nobody_answered(desk: IncidentDesk) -> None:
-    desk.judge(breach(severity=Severity.CRITICAL))
-    desk.deliver()
-    desk.wait(15 * MINUTE)
-    desk.sweep()
-
-    assert newest(desk).subject == (
-        "[CRITICAL] trend: max drawdown (nobody has answered, escalation 1): the drawdown is 30 %"
-    )
-
-
-def test_a_fault_of_the_system_names_what_failed_and_what_to_look_at(desk: IncidentDesk) -> None:
-    desk.lifecycle.execution_failed(DAILY, run_id="r", error="the source is away", now=START)
-    message = newest(desk, None)
-
-    assert message.subject == f"[CRITICAL] {DAILY}: an alert's execution failed"
-    assert "the source is away" in message.text
-    assert "Look at: the run's log in the web UI" in message.text
-    assert "http" not in message.text
 
 
 def test_an_infinite_number_is_no_number_in_the_payload(desk: IncidentDesk) -> None:
@@ -210,7 +86,7 @@ def test_a_hostile_name_stays_one_short_printable_line(desk: IncidentDesk, name:
     message = newest(desk)
 
     assert message.subject.isprintable()
-    assert len(message.subject) <= 150
+    assert len(message.subject) <= MAXIMUM_SUBJECT
     assert all(line.isprintable() for line in message.text.split("\n"))
     message.text.encode()
 
@@ -230,7 +106,7 @@ def test_a_row_that_is_none_of_ours_is_unreadable(payload: dict[str, object]) ->
         next_at=START + DAY,
     )
     with pytest.raises(UnreadableNotification):
-        message_of(row, public_url=URL)
+        message_of(row, wording=Wording(public_url=URL))
 
 
 def test_a_row_about_no_incident_is_unreadable(desk: IncidentDesk) -> None:
@@ -238,7 +114,9 @@ def test_a_row_about_no_incident_is_unreadable(desk: IncidentDesk) -> None:
     (row,) = desk.memory.rows.values()
 
     with pytest.raises(UnreadableNotification, match="no incident"):
-        message_of(replace(row, payload={**row.payload, "incidents": []}), public_url=URL)
+        message_of(
+            replace(row, payload={**row.payload, "incidents": []}), wording=Wording(public_url=URL)
+        )
 
 
 @pytest.mark.parametrize("url", [None, URL])
@@ -250,30 +128,215 @@ def test_a_test_message_says_that_nothing_has_happened(url: str | None) -> None:
     assert message.text.endswith(f"\n{URL}") is (url is not None)
 
 
-def test_what_is_over_is_counted_beside_what_goes_on(desk: IncidentDesk) -> None:
-    desk.judge(breach(strategy="a"))
+def without_events(row: Notification) -> Notification:
+    """The row as the version before has stored it."""
+    listed: list[Json] = [
+        {name: each for name, each in entry.items() if name not in ("event", "critical_since")}
+        for entry in row.payload["incidents"]  # type: ignore[union-attr]
+        if isinstance(entry, dict)
+    ]
+    return replace(row, payload={**row.payload, "incidents": listed})
+
+
+def test_the_incidents_of_an_event_are_one_in_structure_text_and_payload() -> None:
+    desk = a_desk()
+    desk.judge(*six(), level("flat_run", "flat since Mon 3 Aug", "flat", strategy="book"))
+    message = newest(desk)
+
+    first, second = message.events
+    assert (first.leader, first.status, first.severity) == ("short_vol", "open", "critical")
+    assert (second.leader, second.severity, len(second.incident_ids)) == ("book", "warning", 1)
+    assert len(first.incident_ids) == len(set(first.incident_ids)) == 6
+    assert {each.event_id for each in desk.all()} == {first.id, second.id}
+    assert first.reasons == ("opened",)
+    assert first.title == "[CRITICAL] short_vol -15.0 % on Mon 5 Jan; desk -2.1 %"
+    assert first.link == f"{URL}/a/{first.id[:4]}.mail"
+    assert message.payload["events"] == [
+        {
+            "id": each.id,
+            "leader": each.leader,
+            "status": "open",
+            "severity": each.severity,
+            "title": each.title,
+            "reasons": ["opened"],
+            "link": each.link,
+            "incidents": list(each.incident_ids),
+        }
+        for each in message.events
+    ]
+
+
+def test_a_program_gets_every_incident_with_its_event_and_its_own_page() -> None:
+    desk = a_desk()
+    desk.judge(*six())
+    listed = newest(desk).payload["incidents"]
+
+    assert isinstance(listed, list)
+    assert newest(desk).payload["total"] == len(listed) == 6
+    for each in listed:
+        assert isinstance(each, dict)
+        assert isinstance(each["event"], dict)
+        assert each["event"]["leader"] == "short_vol"
+        assert each["link"] == f"{URL}/incidents/{each['id']}"
+
+
+def test_a_row_of_the_version_before_has_an_event_of_each_incident() -> None:
+    desk = a_desk()
+    desk.judge(crash(), level("drawdown", "", "it fell", parts={"headline": None}))
+    (row,) = desk.memory.rows.values()
+    message = message_of(without_events(row), wording=WORDING)
+
+    assert [each.leader for each in message.events] == ["short_vol", "short_vol"]
+    assert [[each.id] for each in message.events] == [
+        list(each.incident_ids) for each in message.events
+    ]
+    assert message.subject == "[CRITICAL] short_vol -15.0 % on Mon 5 Jan; and 1 more"
+    assert f"Answer: {URL}/incidents/{message.events[0].id}" in message.text
+
+
+def test_a_recovery_of_the_version_before_has_resolved_its_event() -> None:
+    desk = a_desk()
+    desk.judge(breach())
     desk.deliver()
-    desk.judge_next_day(breach(strategy="b"), fine(strategy="a"))
+    desk.judge_next_day(fine())
+    row = without_events(list(desk.memory.rows.values())[-1])
 
-    assert newest(desk).subject == "[WARNING] 1 warning, 1 recovered; first b: max drawdown"
-
-
-@pytest.mark.parametrize(
-    ("value", "limit", "said"),
-    [
-        (-0.25, None, "Measured -0.25."),
-        (-0.25, 0.0, "Measured -0.25, limit 0."),
-    ],
-)
-def test_a_value_is_set_against_its_limit_where_it_has_one(
-    desk: IncidentDesk, value: float, limit: float | None, said: str
-) -> None:
-    desk.judge(breach(value=value, limit=limit))
-
-    assert said in newest(desk).text.splitlines()
+    assert [each.status for each in message_of(row, wording=WORDING).events] == ["resolved"]
 
 
-def test_a_message_from_provisional_rows_says_so(desk: IncidentDesk) -> None:
-    desk.judge(breach(provisional=True), provisional=True)
+def test_an_order_that_a_row_has_lost_is_found_again() -> None:
+    desk = a_desk()
+    desk.judge(*six(), level("flat_run", "flat since Mon 3 Aug", "flat", strategy="book"))
+    (row,) = desk.memory.rows.values()
+    listed = row.payload["incidents"]
+    assert isinstance(listed, list)
+    turned = replace(row, payload={**row.payload, "incidents": listed[::-1]})
 
-    assert "; from provisional rows." in newest(desk).text
+    mine, other = (message_of(each, wording=WORDING) for each in (row, turned))
+    assert (mine.subject, mine.text, mine.html) == (other.subject, other.text, other.html)
+    assert mine.events == other.events
+
+
+def test_a_recovery_that_was_folded_in_stands_last_and_gives_the_status() -> None:
+    desk = a_desk()
+    desk.judge(level("drawdown", "-9.0 % below its high", "fell", severity=Severity.EMERGENCY))
+    desk.judge(level("flat_run", "flat since Mon 3 Aug", "flat", strategy="book"))
+    desk.judge(fine(strategy="short_vol", rule="drawdown", value=-0.01))
+    folded, other = (message_of(each, wording=WORDING) for each in desk.memory.rows.values())
+
+    assert folded.is_good_news
+    assert [each.status for each in folded.events] == ["resolved"]
+    assert not other.is_good_news
+
+
+def test_only_the_worst_of_the_first_three_events_have_pictures() -> None:
+    desk = a_desk()
+    names = ("a", "b", "c", "d")
+    desk.judge(*(crash(name, parts={"owner": None}) for name in names))
+    message = newest(desk)
+
+    assert message.pictured == tuple(each.incident_ids[0] for each in message.events[:3])
+    assert message.html.count("<img ") == 3
+    with_one = message.html_with(message.pictured[1:2])
+    assert with_one.count("<img ") == 1
+    assert f'src="cid:{message.pictured[1]}"' in with_one
+    assert "<img" not in message.html_with(())
+
+
+def test_a_fault_of_the_system_has_no_picture() -> None:
+    desk = a_desk()
+    desk.lifecycle.execution_failed(DAILY, run_id="r", error="no disk", now=desk.now)
+
+    assert newest(desk).pictured == ()
+
+
+class Tags(HTMLParser):
+    """The text, the tags that are open at the end, and the addresses of a document."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.addresses: list[str] = []
+        self.words = ""
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        for name, value in attrs:
+            assert not name.startswith("on")
+            if name in ("src", "href"):
+                self.addresses.append(value or "")
+            if tag == "img" and name == "alt":
+                assert value
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_html_says_the_same_without_scripts_or_remote_content() -> None:
+    desk = a_desk()
+    hostile = "<script>alert(1)</script>"
+    desk.judge(crash(), level("flat_run", hostile, hostile, strategy=f'"{hostile}"'))
+    message = newest(desk)
+    tags = Tags(message.html)
+
+    assert tags.open == []
+    assert tags.seen <= {
+        "html", "head", "meta", "title", "body", "p", "strong", "a", "h2", "img"
+    }  # fmt: skip
+    assert hostile in tags.words
+    for line in message.text.splitlines():
+        label, _, rest = line.partition(": ")
+        assert label in tags.words
+        assert rest.partition(" Runbook: ")[0] in tags.words
+    assert all(each.startswith(("https://", "cid:")) for each in tags.addresses)
+
+
+def test_a_message_is_the_same_at_every_attempt() -> None:
+    desk = a_desk()
+    desk.judge(*six())
+    (row,) = desk.memory.rows.values()
+
+    assert message_of(row, wording=WORDING) == message_of(
+        replace(row, attempts=7, fence=9), wording=WORDING
+    )
+
+
+def test_a_channel_may_change_what_it_gets() -> None:
+    desk = a_desk()
+    desk.judge(*six())
+    (row,) = desk.memory.rows.values()
+    before = json.dumps(dict(row.payload))
+    message_of(row, wording=WORDING).payload["incidents"][0]["parts"].clear()  # type: ignore[index,call-overload,union-attr]
+
+    assert json.dumps(dict(row.payload)) == before
+
+
+def test_only_events_that_last_and_are_listed_ask_for_a_link_of_their_own() -> None:
+    asked: list[str] = []
+    wording = Wording(
+        public_url=URL, link_of=lambda event_id, channel: asked.append(f"{event_id} {channel}")
+    )
+    desk = a_desk(digest=True)
+    desk.judge(*(breach(strategy=f"s{n:03}") for n in range(LISTED + 5)))
+    message = newest(desk, wording)
+    assert len(asked) == len(set(asked)) == len(message.events) == LISTED
+    assert asked[0] == f"{message.events[0].id} mail"
+
+    asked.clear()
+    desk.lifecycle.digest(judged(breach()), now=desk.now)
+    newest(desk, wording)
+    assert asked == []
+
+    over = a_desk()
+    over.judge(breach())
+    over.deliver()
+    over.judge_next_day(fine())
+    assert f"See: {URL}/incidents/{over.only().id}" in newest(over, wording).text
+    assert asked == []

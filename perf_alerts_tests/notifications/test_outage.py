@@ -24,7 +24,7 @@ from perf_alerts_tests.incidents.post import Post
 
 MARK = "[sent directly, the alert store cannot be used]"
 STORE = f"{MARK} [CRITICAL] perf-alerts: the alert store cannot be used"
-TREND = f"{MARK} [WARNING] trend: max drawdown: the drawdown is 30 %"
+TREND = f"{MARK} [WARNING] trend: max drawdown -0.3"
 
 
 def failing() -> None:
@@ -42,7 +42,7 @@ class Down:
     record: bool = True
 
     def __post_init__(self) -> None:
-        self.outage = Outage(channels=self.channels, open_judge=self.opened, public_url=None)
+        self.outage = Outage(channels=self.channels, open_judge=self.opened)
 
     def opened(self) -> "Down":
         if not self.record:

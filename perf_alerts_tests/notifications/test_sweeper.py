@@ -39,7 +39,6 @@ class Sweepers:
             clock=lambda: self.desk.now,
             jitter=Random(1),
             owner=owner,
-            public_url=None,
         )
         desk = Incidents(store=store, outbox=store, lifecycle=self.desk.lifecycle)
         sweeper = Sweeper(
@@ -84,12 +83,15 @@ def test_what_cannot_be_read_does_not_keep_messages_from_going_out(
     with pytest.raises(StoreUnavailable, match="is damaged"):
         sweepers.sweep()
 
-    # It escalated, and both messages have gone out.
-    assert [one.subject for one in sweepers.post.got] == [
-        "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
-        "[CRITICAL] trend: max drawdown (nobody has answered, escalation 1): the drawdown is 30 %",
+    # Nobody is escalated to before the desk has been notified for as long.
+    assert sweepers.post.subjects == ["[CRITICAL] trend: max drawdown -0.3"]
+    sweepers.desk.wait(timedelta(minutes=15))
+    with pytest.raises(StoreUnavailable, match="is damaged"):
+        sweepers.sweep()
+    assert sweepers.post.subjects[1:] == [
+        "[CRITICAL] not answered for 30 min: trend: max drawdown -0.3"
     ]
-    assert sweepers.resumed == 1
+    assert sweepers.resumed == 2
     sweepers.desk.wait(MINUTE)
     monkeypatch.undo()
     assert sweepers.sweep().drained is not None

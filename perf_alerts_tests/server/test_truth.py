@@ -136,7 +136,6 @@ class World:
             clock=lambda: self.now,
             jitter=Random(1),
             owner=owner,
-            public_url=None,
         )
         return Sweeper(
             incidents=incidents,

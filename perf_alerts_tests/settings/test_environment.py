@@ -94,6 +94,7 @@ EVERYTHING = {
     "ALERT_PAUSE_GRACE_MINUTES": "1",
     "ALERT_PUBLIC_URL": "https://x.org",
     "ALERT_LINK_ACK": "full",
+    "ALERT_RUNBOOK_URL": "https://x.org/runbooks",
     "ALERT_AUTH_ENABLED": "yes",
     "ALERT_JWT_SECRET": LONG + "!",
     "ALERT_JWT_ALGORITHM": "HS512",

@@ -97,7 +97,6 @@ class Life:
             clock=lambda: now,
             jitter=Random(),
             owner=str(os.getpid()),
-            public_url=None,
         ).drain(60.0)
 
 

@@ -41,7 +41,6 @@ def main(url: str, channel: str, minutes: str, point: str, count: str) -> None:
         clock=lambda: datetime.now(UTC) + ahead,
         jitter=Random(),
         owner=str(os.getpid()),
-        public_url=None,
         reached=reached,
     )
     sys.stdout.write("ready\n")

@@ -193,6 +193,7 @@ def _last_message(outbox: "SqlOutbox") -> tuple[datetime, str, str] | None:
     import sqlalchemy as sa
 
     from perf_alerts_dagster.notifications.messages import UnreadableNotification, message_of
+    from perf_alerts_dagster.notifications.text import Wording
     from perf_alerts_dagster.storage.engine import reading
     from perf_alerts_dagster.storage.tables import notifications
 
@@ -203,7 +204,7 @@ def _last_message(outbox: "SqlOutbox") -> tuple[datetime, str, str] | None:
     if row is None or row.sent_at is None:
         return None
     try:
-        return row.sent_at, row.channel, message_of(row, public_url=None).subject
+        return row.sent_at, row.channel, message_of(row, wording=Wording()).subject
     except UnreadableNotification as error:
         return row.sent_at, row.channel, str(error)
 

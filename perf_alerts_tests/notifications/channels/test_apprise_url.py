@@ -15,6 +15,7 @@ from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, MessageEvent, message_of
 from perf_alerts_dagster.notifications.messages import test_message as make_test
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import START, IncidentDesk, breach
 from perf_alerts_tests.receivers import Receiver
 
@@ -39,7 +40,7 @@ def a_message(strategy: str, severity: Severity = Severity.CRITICAL) -> Message:
     desk = IncidentDesk()
     desk.judge(breach(strategy=strategy, message=f"{strategy} fell", severity=severity))
     (row,) = desk.memory.rows.values()
-    return message_of(row, public_url="https://alerts.example")
+    return message_of(row, wording=Wording(public_url="https://alerts.example"))
 
 
 @pytest.mark.parametrize("strategy", HOSTILE)

@@ -305,41 +305,6 @@ def test_a_url_that_is_no_pager_is_refused_without_being_shown(rest: str) -> Non
     assert "canary" not in str(caught.value)
 
 
-def events_of(message: Message) -> tuple[MessageEvent, ...]:
-    """The events of a message, by its payload."""
-    listed = message.payload["incidents"]
-    assert isinstance(listed, list)
-    found: dict[str, MessageEvent] = {}
-    for each in listed:
-        assert isinstance(each, dict)
-        of = each["event"]
-        assert isinstance(of, dict)
-        before = found.get(str(of["id"]))
-        found[str(of["id"])] = MessageEvent(
-            id=str(of["id"]),
-            leader=str(of["leader"]),
-            status=str(of["channel_status"]),
-            severity=str(of["severity"]),
-            title=message.subject,
-            reasons=(*(before.reasons if before else ()), str(each["reason"])),
-            link=None,
-            incident_ids=(*(before.incident_ids if before else ()), str(each["id"])),
-        )
-    return tuple(found.values())
-
-
-class WithEvents(Channel):
-    """A channel whose messages have their events, as far as they do not yet."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel, self.name, self.minimum = channel, channel.name, channel.minimum
-
-    def send(self, message: Message) -> None:
-        if message.kind != "digest" and not message.events:
-            message = replace(message, events=events_of(message))
-        self.channel.send(message)
-
-
 @dataclass
 class PagedDesk:
     """A desk with a chat and a pager over a real store; each step is a process of its own."""
@@ -387,7 +352,7 @@ class PagedDesk:
         def row_is_paged() -> bool:
             return bool(self.intake.receiver.got)
 
-        pager = WithEvents(self.pager)
+        pager = self.pager
         channels = {pager.name: pager} if crash_at else {"chat": self.chat, pager.name: pager}
         worker = Deliverer(
             outbox=self.bench.outbox,
@@ -397,7 +362,6 @@ class PagedDesk:
             clock=lambda: self.now,
             jitter=Random(1),
             owner="worker",
-            public_url=None,
             reached=reached,
         )
         worker.drain(60)

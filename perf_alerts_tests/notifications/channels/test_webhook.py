@@ -81,7 +81,6 @@ def test_the_event_is_added_to_what_receivers_have_always_got(receiver: Receiver
         clock=lambda: desk.now,
         jitter=Random(1),
         owner="worker",
-        public_url=None,
     )
     assert worker.drain(10).sent == 1
 
