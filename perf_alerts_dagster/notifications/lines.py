@@ -53,7 +53,9 @@ def short_lines(news: News, wording: Wording, said: set[str]) -> list[Line]:
     if news.is_good:
         return [_see(news)]
     line = do_line(news, wording)
-    return [*([] if line.text in said else [line]), Line(label="Answer", link=news.link)]
+    # Its title says what a strategy's is about, by its headline.
+    what = [] if news.lead["strategy"] else [_sentences([words.sentence(news.lead)])]
+    return [*what, *([] if line.text in said else [line]), Line(label="Answer", link=news.link)]
 
 
 def data_line(news: News) -> Line:
