@@ -115,11 +115,14 @@ def test_a_gap_since_launch_ends_with_the_haircut_that_is_proposed(execute: Exec
     assert ordinary.p_year is not None
     assert ordinary.p_year > 0.2
     assert (ordinary.observations, ordinary.parts["baseline_from"]) == (2, since.isoformat())
-    assert f"haircut {100 * haircut:.0f} % since {since} by ann" in ordinary.message
+    assert f"haircut {100 * haircut:.0f} % since Mon 31 Aug by ann" in ordinary.message
+    assert since == date(2026, 8, 31)
     found, timeline = incident(GAP)
     assert found.resolved is not None
     assert found.resolved.outcome is Resolution.RECOVERED
-    assert (found.message, found.parts, found.p_year) == (before.message, before.parts, gap.p_year)
+    ended = {"value": ordinary.value, "message": ordinary.message, "return": None}
+    assert found.parts == {**before.parts, "ended": ended}
+    assert (found.message, found.p_year) == (before.message, gap.p_year)
     words = [one for one in timeline if one.what in ("baseline", "resolved")]
     assert [(one.what, one.actor) for one in words] == [("baseline", "ann"), ("resolved", "system")]
     assert words[0].detail == {

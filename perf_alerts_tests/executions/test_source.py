@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from shutil import copytree
 
@@ -129,7 +129,8 @@ def test_a_strategy_that_vanished_is_no_data_on_every_day_until_it_is_retired(
         assert f"a is no longer in the source, last seen on {day(FIRST - 1)}" in done.notes
     (found,) = incidents(desk, "no_data")
     assert (found.strategy, found.severity, found.is_resolved) == ("a", Severity.CRITICAL, False)
-    assert f"last seen on {day(FIRST - 1)}" in found.message
+    assert day(FIRST - 1) == date(2025, 3, 7)
+    assert "the source no longer has it, its newest row was of Fri 7 Mar; " in found.message
 
     retire(desk.kept, lifecycle(desk), retirement("a"), change())
     (found,) = incidents(desk, "no_data")
