@@ -7,6 +7,7 @@ from datetime import date, datetime
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Reason, Status
+from perf_alerts_dagster.incidents.transitions import PLAIN
 from perf_alerts_dagster.judging.evaluation import Kind
 from perf_alerts_dagster.judging.rule import Unit
 from perf_alerts_dagster.notifications import text as words
@@ -16,8 +17,6 @@ from perf_alerts_dagster.notifications.text import Payload, Wording, clean, numb
 # size.
 LISTED = 200
 _GOOD = frozenset({Reason.RECOVERED, Reason.ACKNOWLEDGED, Reason.RESOLVED})
-# Rules by which nothing was measured.
-_DATA = frozenset({"no_data", "record_error"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class News:
     @property
     def is_data(self) -> bool:
         """Whether it is only that a strategy's rows are late, or cannot be read."""
-        return bool(self.lead["strategy"]) and all(each["rule"] in _DATA for each in self.incidents)
+        return bool(self.lead["strategy"]) and all(each["rule"] in PLAIN for each in self.incidents)
 
     @property
     def session(self) -> date:
