@@ -14,7 +14,7 @@ from perf_alerts_dagster.notifications.lines import data_line, do_line, lines_of
 from perf_alerts_dagster.notifications.news import LISTED as LISTED
 from perf_alerts_dagster.notifications.news import News, news_of, with_links
 from perf_alerts_dagster.notifications.text import Payload, Wording
-from perf_alerts_dagster.notifications.titles import title_of
+from perf_alerts_dagster.notifications.titles import is_desk, title_of
 
 # Further events are only counted, since a phone shows no longer text.
 SHOWN = 20
@@ -159,14 +159,17 @@ def _about_events(row: Notification, wording: Wording, mark: str) -> Message:
     ]
     at = datetime.fromisoformat(str(row.payload["at"]))
     news = with_links(news_of(listed, at=at), wording, row.channel)
-    titles = [title_of(each, listed) for each in news]
-    events = [_event(each, title) for each, title in zip(news[:LISTED], titles, strict=False)]
-    linked: list[Json] = [_linked(each, wording) for one in news for each in one.incidents]
+    # A bad day has thousands of incidents, of which one or two are the desk's.
+    of_desk = [each for each in listed if is_desk(each)]
+    titles = [title_of(each, of_desk) for each in news[:LISTED]]
+    events = [_event(each, title) for each, title in zip(news, titles, strict=False)]
+    ordered = [each for one in news[:LISTED] for each in one.incidents][:LISTED]
+    linked: list[Json] = [_linked(each, wording) for each in ordered]
     payload: Payload = {
         "alert": row.payload["alert"],
         "at": row.payload["at"],
         "total": len(listed),
-        "incidents": linked[:LISTED],
+        "incidents": linked,
         "events": [each.as_json() for each in events],
     }
     more = f"; and {len(news) - 1} more" if len(news) > 1 else ""
@@ -190,7 +193,7 @@ def _blocks(news: Sequence[News], titles: Sequence[str], wording: Wording) -> li
     said = {do_line(first, wording).text}
     blocks = [_pictured(first, Block(lines=lines_of(first, wording)), titles[0])]
     late: list[Line] = []
-    for each, title in list(zip(others, titles[1:], strict=True))[: SHOWN - 1]:
+    for each, title in list(zip(others, titles[1:], strict=False))[: SHOWN - 1]:
         if each.is_data and not each.is_good:
             late.append(data_line(each))
             continue

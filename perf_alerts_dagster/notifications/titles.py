@@ -28,12 +28,12 @@ _SHORTEST = timedelta(minutes=1)
 _COUNTED = frozenset({Unit.SESSION, Unit.TRADE, Unit.STRATEGY})
 
 
-def title_of(news: News, known: Iterable[Payload] = ()) -> str:
+def title_of(news: News, of_desk: Iterable[Payload] = ()) -> str:
     """The event in a line, with its badge and, after a loss, what the desk made of the day.
 
     Args:
         news: The event.
-        known: All incidents of the message: the desk may be in another event.
+        of_desk: The message's incidents of the whole desk, which may be in another event.
     """
     lead = news.lead
     if news.is_good:
@@ -43,7 +43,7 @@ def title_of(news: News, known: Iterable[Payload] = ()) -> str:
         reason = _unanswered(news)
     if news.is_over:
         reason = "resolved by now: "
-    desk = _desk(news, (*news.incidents, *known))
+    desk = _desk(news, of_desk)
     name = words.named(lead, _MAXIMUM_NAME)
     return f"[{news.severity.value.upper()}] {reason}{name}{f'; {desk}' if desk else ''}"
 
@@ -56,17 +56,23 @@ def _unanswered(news: News) -> str:
     return f"not answered for {duration(news.at - since)}: "
 
 
-def _desk(news: News, known: Iterable[Payload]) -> str:
+def is_desk(incident: Payload) -> bool:
+    """Whether it is about all strategies, or all of one currency."""
+    return clean(incident["strategy"]).partition(":")[0] == ALL
+
+
+def _desk(news: News, of_desk: Iterable[Payload]) -> str:
     """What the whole desk made of the session; empty where it is not known, or leads itself."""
-    if clean(news.lead["strategy"]).partition(":")[0] == ALL:
+    if is_desk(news.lead):
         return ""
     mine = words.facts(news.lead, "day").get("session")
-    for each in known:
-        base, _, currency = clean(each["strategy"]).partition(":")
+    own = [each for each in news.incidents if is_desk(each)]
+    for each in (*own, *of_desk):
+        currency = clean(each["strategy"]).partition(":")[2]
         day = words.facts(each, "day")
         made = number(day.get("return"))
-        is_mine = each in news.incidents or (is_day(news.lead) and mine is not None)
-        if base == ALL and made is not None and is_mine and mine in (None, day.get("session")):
+        is_mine = each in own or (is_day(news.lead) and mine is not None)
+        if made is not None and is_mine and mine in (None, day.get("session")):
             return f"desk{f' {currency}' if currency else ''} {percent(made)}"
     return ""
 

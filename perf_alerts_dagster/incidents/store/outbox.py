@@ -1,14 +1,12 @@
 """The outbox in SQLite or PostgreSQL, with fenced leases: only a row's last owner marks it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.model import Reason, Status
 from perf_alerts_dagster.incidents.notification import (
     DeliveryState,
@@ -17,11 +15,12 @@ from perf_alerts_dagster.incidents.notification import (
     NotificationItem,
 )
 from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
+from perf_alerts_dagster.incidents.store.folding import WAITING as WAITING
+from perf_alerts_dagster.incidents.store.folding import folded
 from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import incidents, notification_items, notifications
 
-WAITING = [state.value for state in DeliveryState if state.is_waiting]
 _ITEMS = TypeAdapter(tuple[NotificationItem, ...])
 
 
@@ -169,18 +168,10 @@ def add(connection: sa.Connection, notification: Notification) -> None:
 
     A recovery is folded into a message about the same incident that still waits.
     """
-    remaining = [
-        each for each in notification.items if not _is_folded(connection, notification, each)
-    ]
-    if notification.items and not remaining:
+    unfolded = folded(connection, notification)
+    if unfolded is None:
         return
-    if len(remaining) < len(notification.items):
-        kept = {item.incident_id for item in remaining}
-        listed: list[Json] = [
-            each for each in _incidents_of(notification.payload) if each["id"] in kept
-        ]
-        payload: dict[str, Json] = {**notification.payload, "incidents": listed}
-        notification = replace(notification, items=tuple(remaining), payload=payload)
+    notification = unfolded
     added = connection.scalar(
         upsert(connection, notifications)
         .on_conflict_do_nothing(index_elements=[notifications.c.key])
@@ -207,73 +198,6 @@ def add(connection: sa.Connection, notification: Notification) -> None:
         [{"notification_id": added, "position": n, **item} for n, item in enumerate(items)],
     )
     _make_earlier_due(connection, notification, added)
-
-
-def _incidents_of(payload: Mapping[str, Json]) -> list[dict[str, Json]]:
-    listed = payload["incidents"]
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-
-
-def _is_folded(
-    connection: sa.Connection, notification: Notification, item: NotificationItem
-) -> bool:
-    """Whether a recovery needs no row: nobody was notified yet, or a waiting message says it.
-
-    A message that is being sent, or was sent, is followed by the recovery.
-    """
-    if item.reason is not Reason.RECOVERED:
-        return False
-    query = (
-        sa.select(notifications.c.id, notifications.c.state, notifications.c.kind)
-        .join(notification_items)
-        .where(
-            notification_items.c.incident_id == item.incident_id,
-            notification_items.c.reason != Reason.RECOVERED.value,
-            notifications.c.channel == notification.channel,
-            notifications.c.state.in_([*WAITING, DeliveryState.SENT.value]),
-        )
-        .order_by(notifications.c.id)
-    )
-    rows = connection.execute(query).all()
-    pending = [row for row in rows if row.state == DeliveryState.PENDING.value]
-    normal = [row.id for row in pending if row.kind == MessageKind.NORMAL.value]
-    if not normal:
-        # An escalation that still waits says at its delivery what is over by then; where there is
-        # none any more, it was withdrawn.
-        return len(pending) == len(rows)
-    entry = next(
-        each for each in _incidents_of(notification.payload) if each["id"] == item.incident_id
-    )
-    return _fold(connection, normal[-1], entry)
-
-
-def _fold(connection: sa.Connection, row_id: int, entry: Mapping[str, Json]) -> bool:
-    """Say in a waiting message that an incident is over; False where it is sent meanwhile."""
-    row = notifications.c
-    query = sa.select(row.payload).where(row.id == row_id, row.state == DeliveryState.PENDING.value)
-    payload = connection.scalar(query.with_for_update(skip_locked=True))
-    if payload is None:  # pragma: no cover - another worker leases it between two statements
-        return False
-    listed = [
-        {**entry, "number": each["number"], "folded": each["reason"]}
-        if each["id"] == entry["id"]
-        else each
-        for each in _incidents_of(payload)
-    ]
-    connection.execute(
-        sa.update(notifications)
-        .where(row.id == row_id)
-        .values(payload={**payload, "incidents": listed})
-    )
-    connection.execute(
-        sa.update(notification_items)
-        .where(
-            notification_items.c.notification_id == row_id,
-            notification_items.c.incident_id == entry["id"],
-        )
-        .values(reason=Reason.RECOVERED.value)
-    )
-    return True
 
 
 def _make_earlier_due(connection: sa.Connection, notification: Notification, added: int) -> None:
