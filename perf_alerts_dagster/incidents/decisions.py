@@ -274,7 +274,7 @@ class DecisionBuilder:
             return None
         incidents = self._of_event(event.id)
         heard = [each for each in incidents if self.settings.accepts(channel, each.severity)]
-        return event_json(event, summed_up(event, heard).status)
+        return event_json(event, incidents, summed_up(event, heard).status)
 
     def _add_notices(
         self,

@@ -87,7 +87,10 @@ def _open(judgement: Judgement, snapshot: Snapshot, channel: str, now: datetime)
 
     A message that still waits is sent beside the digest.
     """
-    events = {event.id: event_json(event) for event in snapshot.events}
+    mine: dict[str, list[Incident]] = {}
+    for incident in snapshot.incidents:
+        mine.setdefault(incident.event_id, []).append(incident)
+    events = {event.id: event_json(event, mine.get(event.id, ())) for event in snapshot.events}
     sent: dict[str, datetime] = {}
     for past in snapshot.notified:
         at = now if past.state.is_waiting else past.sent_at

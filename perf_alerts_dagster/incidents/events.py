@@ -18,7 +18,7 @@ from perf_alerts_dagster.incidents.model import (
     Status,
 )
 from perf_alerts_dagster.incidents.transitions import PLAIN
-from perf_alerts_dagster.judging.evaluation import escaped
+from perf_alerts_dagster.judging.evaluation import Kind, escaped
 from perf_alerts_dagster.records.groups import is_group
 
 # A group follows a member that lost at least this share of its loss.
@@ -180,11 +180,30 @@ def with_one_clock(incidents: Sequence[Incident]) -> list[Incident]:
     return [each for before, each in zip(running, after, strict=True) if before != each]
 
 
-def event_json(event: Event, status: Status | None = None) -> dict[str, Json]:
+def lead_of(event: Event, incidents: Iterable[Incident]) -> Incident | None:
+    """The incident that names an event: of its leader, about a row before what lasts, the worst."""
+    own = [each for each in incidents if each.strategy == event.leader]
+    return min(
+        own,
+        key=lambda each: (
+            each.is_resolved,
+            each.kind is not Kind.EVENT,
+            -each.severity.rank,
+            each.dedup_key,
+        ),
+        default=None,
+    )
+
+
+def event_json(
+    event: Event, incidents: Iterable[Incident], status: Status | None = None
+) -> dict[str, Json]:
     """An event in a message's payload, JSON-ready.
 
-    `status` is what it is by the incidents that the message's channel is notified of.
+    `headline` is that of its leader, "" where it has none; `status` is what it is by the incidents
+    that the message's channel is notified of.
     """
+    lead = lead_of(event, incidents)
     return {
         "id": event.id,
         "leader": event.leader,
@@ -194,4 +213,5 @@ def event_json(event: Event, status: Status | None = None) -> dict[str, Json]:
         "opened_at": event.opened_at.isoformat(),
         "escalation_step": event.escalation_step,
         "channel_status": (status or event.status).value,
+        "headline": str(lead.parts.get("headline") or "") if lead else "",
     }

@@ -17,7 +17,8 @@ from perf_alerts_dagster.judging.evaluation import Kind
 class Matchers:
     """The matchers of a silence; None matches everything, and at least one is set.
 
-    `event` is the id of an event, with all of its incidents, also those that join it later.
+    `event` is the id of an event, with all of its incidents, also those that join it later, up to
+    the severity `up_to` where that is set: what is worse than what was silenced is notified.
     """
 
     strategy: str | None = None
@@ -25,10 +26,13 @@ class Matchers:
     alert: str | None = None
     severity: Severity | None = None
     event: str | None = None
+    up_to: Severity | None = None
 
     def match(self, incident: Incident) -> bool:
         """Whether every matcher that is set equals the incident's value."""
         if self.event not in (None, incident.event_id):
+            return False
+        if self.up_to is not None and incident.severity.rank > self.up_to.rank:
             return False
         names = ("strategy", "rule", "alert", "severity")
         return all(getattr(self, name) in (None, getattr(incident, name)) for name in names)
@@ -36,7 +40,7 @@ class Matchers:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is set: it would match every incident."""
-        return self == Matchers()
+        return not any((self.strategy, self.rule, self.alert, self.severity, self.event))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

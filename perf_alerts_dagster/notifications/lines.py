@@ -27,10 +27,10 @@ def lines_of(news: News, wording: Wording) -> list[Line]:
     """Everything about the event that a person needs first, each number once."""
     if news.is_good:
         return [_sentences(_ended(news, wording.zone)), _see(news)]
-    lead, worst = news.lead, news.worst
+    lead, highest = news.lead, news.highest
     again = [each for each in news.incidents if each not in news.burning]
-    worse = f"{_upper(words.title(worst))}: {words.headline(worst)}"
-    is_worse = worst["severity"] != lead["severity"]
+    worse = f"{_upper(clean(highest['severity']))}: {words.named(highest)}"
+    is_worse = highest["severity"] != lead["severity"]
     return [
         _sentences([*_answer(news), worse if is_worse else ""]),
         _sentences([_rarity(news), _count(news.burning), _since(news), *_basis(lead)]),
@@ -38,7 +38,7 @@ def lines_of(news: News, wording: Wording) -> list[Line]:
         _sentences([_losers(lead)]),
         _sentences(
             [
-                words.next_step(worst),
+                words.next_step(news.worst),
                 _resolved_by_now(news),
                 f"{_names(again)} {'are' if len(again) > 1 else 'is'} over" if again else "",
             ]
@@ -54,8 +54,9 @@ def short_lines(news: News, wording: Wording, said: set[str]) -> list[Line]:
         return [_see(news)]
     line = do_line(news, wording)
     # Its title says what a strategy's is about, by its headline.
-    what = [] if news.lead["strategy"] else [_sentences([words.sentence(news.lead)])]
-    return [*what, *([] if line.text in said else [line]), Line(label="Answer", link=news.link)]
+    more = [_amount(news), _rarity(news), _count(news.burning)]
+    what = _sentences(more if news.lead["strategy"] else [words.sentence(news.lead)])
+    return [what, *([] if line.text in said else [line]), Line(label="Answer", link=news.link)]
 
 
 def data_line(news: News) -> Line:
@@ -130,6 +131,15 @@ def _loss(news: News) -> str:
     return f"lost {percent(-made)}{amount}{f' on {at}' if at else ''}"
 
 
+def _amount(news: News) -> str:
+    """What a day's loss is in money, where its title has the share; empty where it is not known."""
+    day = words.facts(news.lead, "day")
+    pnl = number(day.get("pnl")) if is_day(news.lead) else None
+    if pnl is None or pnl >= 0.0:
+        return ""
+    return f"Lost {money(-pnl, clean(day.get('currency') or '') or None)}"
+
+
 def _worst_before(incident: Payload) -> tuple[float | None, Json]:
     worst = words.facts(incident, "day").get("worst_before")
     if not isinstance(worst, dict):
@@ -171,14 +181,19 @@ def _rarity(news: News) -> str:
 
 
 def _count(incidents: Sequence[Payload]) -> str:
-    """How many rules say so, of which strategies; empty of a single one."""
+    """How many rules say so, of which strategies; empty of a single one.
+
+    What lasts says nothing of a day.
+    """
     names = Counter(words.affected(each) for each in incidents if each["strategy"])
     if names.total() < 2:
         return ""
     (first, number_), *others = names.items()
     listed = [f"{counted(number_, 'rule')} of {first}"]
     listed += [f"{each} of {name}" for name, each in others]
-    return f"{', '.join(listed[:-1])} and {listed[-1]} say so" if others else f"{listed[0]} say so"
+    is_one_day = all(each["kind"] == Kind.EVENT.value for each in incidents)
+    say = "say so" if is_one_day else "are beyond their limits"
+    return f"{', '.join(listed[:-1])} and {listed[-1]} {say}" if others else f"{listed[0]} {say}"
 
 
 def _since(news: News) -> str:

@@ -30,7 +30,8 @@ class MessageEvent:
     `id` is the event's; that of its incident in rows of the version before. `status` is open,
     acknowledged or resolved, by the incidents that the channel is notified of, and `severity` the
     highest of those that the message is about. `title` is one line with its number. `reasons` are
-    those of its incidents, whose ids are `incident_ids`, the worst first.
+    those of its incidents, whose ids are `incident_ids`, the worst first. `text` says everything
+    about it.
     """
 
     id: str
@@ -41,6 +42,7 @@ class MessageEvent:
     reasons: tuple[str, ...]
     link: str | None
     incident_ids: tuple[str, ...]
+    text: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """The event in the payload for programs."""
@@ -162,7 +164,7 @@ def _about_events(row: Notification, wording: Wording, mark: str) -> Message:
     # A bad day has thousands of incidents, of which one or two are the desk's.
     of_desk = [each for each in listed if is_desk(each)]
     titles = [title_of(each, of_desk) for each in news[:LISTED]]
-    events = [_event(each, title) for each, title in zip(news, titles, strict=False)]
+    events = [_event(each, title, wording) for each, title in zip(news, titles, strict=False)]
     ordered = [each for one in news[:LISTED] for each in one.incidents][:LISTED]
     linked: list[Json] = [_linked(each, wording) for each in ordered]
     payload: Payload = {
@@ -210,13 +212,13 @@ def _blocks(news: Sequence[News], titles: Sequence[str], wording: Wording) -> li
 
 
 def _pictured(news: News, block: Block, title: str) -> Block:
-    if not news.worst["strategy"]:
+    if not news.lead["strategy"]:
         return block
-    picture = words.clean(news.worst["id"])
+    picture = words.clean(news.lead["id"])
     return Block(lines=block.lines, heading=block.heading, picture=picture, picture_words=title)
 
 
-def _event(news: News, title: str) -> MessageEvent:
+def _event(news: News, title: str, wording: Wording) -> MessageEvent:
     return MessageEvent(
         id=news.id,
         leader=news.leader,
@@ -226,6 +228,7 @@ def _event(news: News, title: str) -> MessageEvent:
         reasons=news.reasons,
         link=news.link,
         incident_ids=tuple(str(each["id"]) for each in news.incidents),
+        text=body.plain([Block(lines=lines_of(news, wording), heading=title)]),
     )
 
 

@@ -23,8 +23,9 @@ _GOOD = frozenset({Reason.RECOVERED, Reason.ACKNOWLEDGED, Reason.RESOLVED})
 class News:
     """One event in a message about it, with its incidents that the message is about.
 
-    `lead` is the incident that names its number, `worst` the one whose rule says what to do.
-    `at` is the time of the message.
+    `lead` is the incident that names its number, `worst` the one of the same strategy whose rule
+    says what to do, `highest` the one of the highest severity. `headline` is that of the leader,
+    where the message is about others only. `at` is the time of the message.
     """
 
     id: str
@@ -34,7 +35,9 @@ class News:
     incidents: tuple[Payload, ...]
     lead: Payload
     worst: Payload
+    highest: Payload
     at: datetime
+    headline: str = ""
     link: str | None = None
 
     @property
@@ -112,7 +115,11 @@ def _news(incidents: Sequence[Payload], at: datetime) -> News:
     leader = clean(event.get("leader") or first["strategy"] or first["dedup_key"])
     own = [each for each in burning if clean(each["strategy"]) == leader] or burning
     lead = min(own, key=lambda each: (not is_day(each), -_severity(each).rank, _name(each)))
-    worst = min(burning, key=lambda each: (-_severity(each).rank, each is not lead, _name(each)))
+    same = [each for each in burning if each["strategy"] == lead["strategy"]]
+    worst, highest = (
+        min(some, key=lambda each: (-_severity(each).rank, each is not lead, _name(each)))
+        for some in (same, burning)
+    )
     status = clean(event.get("channel_status") or event.get("status") or newest["status"])
     if not event and newest["reason"] == Reason.RECOVERED:
         status = Status.RESOLVED.value
@@ -130,23 +137,23 @@ def _news(incidents: Sequence[Payload], at: datetime) -> News:
         id=clean(event.get("id") or first["id"]),
         leader=leader,
         status=status,
-        severity=_severity(worst),
+        severity=_severity(highest),
         incidents=tuple(ordered),
         lead=lead,
         worst=worst,
+        highest=highest,
         at=at,
+        headline="" if clean(lead["strategy"]) == leader else clean(event.get("headline") or ""),
     )
 
 
 def _rank(news: News) -> tuple[bool, int, bool, float, str]:
+    rule = words.rule_of(news.lead)
     loss = number(words.facts(news.lead, "day").get("return"))
-    return (
-        news.is_good,
-        -news.severity.rank,
-        news.is_data,
-        (loss or 0.0) if is_day(news.lead) else 0.0,
-        news.leader,
-    )
+    if not is_day(news.lead):
+        is_share = rule is not None and rule.unit is Unit.PERCENT
+        loss = number(news.lead["value"]) if is_share else None
+    return (news.is_good, -news.severity.rank, news.is_data, loss or 0.0, news.leader)
 
 
 def _severity(incident: Payload) -> Severity:

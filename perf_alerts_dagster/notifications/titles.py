@@ -45,6 +45,8 @@ def title_of(news: News, of_desk: Iterable[Payload] = ()) -> str:
         reason = "resolved by now: "
     desk = _desk(news, of_desk)
     name = words.named(lead, _MAXIMUM_NAME)
+    if news.headline:
+        name = f"{clean(news.leader, _MAXIMUM_NAME)} {news.headline}"
     return f"[{news.severity.value.upper()}] {reason}{name}{f'; {desk}' if desk else ''}"
 
 

@@ -151,7 +151,9 @@ def _page(
     request: Request, token: str, found: _Linked, *, status: int = 200, error: str | None = None
 ) -> Response:
     clock, shown = clock_of(request), shown_by(found.event, found.incidents)
-    sentences = dict.fromkeys(words(each)["message"] for each in found.incidents)
+    sentences = dict.fromkeys(
+        f"{words(each)['subject']}: {words(each)['message']}" for each in found.incidents
+    )
     return rendered(
         "link.html",
         session=None,

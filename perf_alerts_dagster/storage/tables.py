@@ -315,6 +315,7 @@ silences = sa.Table(
     sa.Column("author", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("event", sa.Text),
+    sa.Column("up_to", sa.Text),
     sa.Index(None, "ends_at"),
 )
 

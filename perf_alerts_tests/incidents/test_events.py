@@ -269,6 +269,17 @@ def test_who_answered_the_cause_has_answered_what_its_group_says(
     assert desk.deliver() == []
 
 
+def test_what_is_worse_than_what_was_silenced_is_heard(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+    desk.silence(3 * DAY, event=only_event(desk).id, up_to=Severity.WARNING)
+    desk.judge_next_day(breach(), breach(rule="interval_breach"))
+    assert desk.deliver() == []
+
+    desk.judge_next_day(breach(severity=CRITICAL))
+    assert "mail: raised critical trend/max_drawdown" in desk.deliver()
+
+
 def test_what_the_group_says_is_heard_where_it_is_worse_than_what_was_answered(
     desk: IncidentDesk,
 ) -> None:

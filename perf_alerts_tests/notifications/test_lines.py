@@ -162,7 +162,7 @@ def test_of_one_rule_it_is_not_said_how_many_say_so() -> None:
 def test_a_rule_that_is_worse_than_the_day_is_named_and_says_what_to_do() -> None:
     lines = body_of(crash(), level(*FELL, severity=Severity.EMERGENCY))
 
-    assert lines[0].endswith("Drawdown: -22.4 % below its high of 3 Feb.")
+    assert lines[0].endswith("Emergency: short_vol -22.4 % below its high of 3 Feb.")
     assert f"Do: {BY_ID['drawdown'].hint} Runbook: {RUNBOOKS}/drawdown" in lines
 
 

@@ -113,7 +113,7 @@ async def silence(request: Request, who: Switcher, id_: Id) -> Response:
     action_of(event.status, IncidentEvent.SILENCE)
     made = Silence(
         id=uuid.uuid4().hex,
-        matchers=Matchers(event=event.id),
+        matchers=Matchers(event=event.id, up_to=event.severity),
         starts_at=now,
         ends_at=body.ends_at,
         author=who.user_id,

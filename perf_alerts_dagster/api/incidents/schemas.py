@@ -215,13 +215,17 @@ class IncidentAnswer(Model):
 
 
 class MatchersData(Model):
-    """The matchers of a silence; null matches everything."""
+    """The matchers of a silence; null matches everything.
+
+    `up_to` is the highest severity that it mutes: that of an event when it was silenced.
+    """
 
     strategy: str | None
     rule: str | None
     alert: str | None
     severity: Severity | None
     event: str | None
+    up_to: Severity | None
 
 
 class SilenceData(Model):

@@ -25,12 +25,9 @@ class SqlSilences:
     def add_silence(self, silence: Silence, change: Change | None = None) -> None:
         """Insert the silence together with its audit row."""
         with writing(self.engine) as connection:
-            severity = silence.matchers.severity
-            row = {
-                **asdict(silence),
-                **asdict(silence.matchers),
-                "severity": severity.value if severity else None,
-            }
+            row = {**asdict(silence), **asdict(silence.matchers)}
+            for name in ("severity", "up_to"):
+                row[name] = row[name].value if row[name] else None
             del row["matchers"]
             is_new = insert_new(connection, silences, row)
             if change is not None and is_new:

@@ -121,7 +121,10 @@ class PagerDuty(Channel):
             "source": event.leader or "perf-alerts",
             "severity": _SEVERITIES[Severity(event.severity)],
             **self.fields,
-            "custom_details": {**self.details, "message": message.text[:_MAXIMUM_TEXT]},
+            "custom_details": {
+                **self.details,
+                "message": (event.text or message.text)[:_MAXIMUM_TEXT],
+            },
         }
         links: list[Json] = [{"href": event.link, "text": "Answer"}] if event.link else []
         return {"client": "perf-alerts", "payload": payload, "links": links}

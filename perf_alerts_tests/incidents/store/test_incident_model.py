@@ -210,7 +210,7 @@ class Lives(RuleBasedStateMachine):
         self.runs += 1
         made = Silence(
             id=f"silence-{self.runs}",
-            matchers=Matchers(event=found),
+            matchers=Matchers(event=found, up_to=Severity.CRITICAL),
             starts_at=self.now,
             ends_at=self.now + timedelta(minutes=20),
             author="ann",

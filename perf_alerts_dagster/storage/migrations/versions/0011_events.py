@@ -55,6 +55,7 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("event_id", sa.Text()))
     op.create_index("ix_incidents_event_id", "incidents", ["event_id"])
     op.add_column("silences", sa.Column("event", sa.Text()))
+    op.add_column("silences", sa.Column("up_to", sa.Text()))
     _begin_events(events)
 
 
@@ -96,6 +97,7 @@ def _day(day: str | None, opened_at: datetime) -> date:
 
 
 def downgrade() -> None:
+    op.drop_column("silences", "up_to")
     op.drop_column("silences", "event")
     op.drop_index("ix_incidents_event_id", "incidents")
     op.drop_column("incidents", "event_id")
