@@ -19,6 +19,7 @@ from perf_alerts_dagster.judging.rules.decay import LONG, OWN, SHORT, SUM
 from perf_alerts_dagster.judging.rules.hedged import RULE as HEDGED
 from perf_alerts_dagster.judging.rules.life_cusum import RULE as LIFE_CUSUM
 from perf_alerts_dagster.judging.rules.life_cusum import judge_cusum
+from perf_alerts_dagster.plots.judged import axis_of
 from perf_alerts_dagster.plots.of_rules import PLOTS, plot_of
 from perf_alerts_dagster.plots.plot import (
     FLAGGED,
@@ -235,8 +236,8 @@ def test_decay_against_the_own_record_is_drawn_from_its_253rd_row_on(rule: Any) 
 def test_the_gap_since_launch_is_drawn_by_what_found_it() -> None:
     found, plot = drawn("sunk", "gap_since_launch")
 
-    assert found.parts["found_by"] in BY_ID
-    assert plot.unit == BY_ID[str(found.parts["found_by"])].unit
+    assert found.parts["found_by"] == SUM.id
+    assert (plot.unit, plot.logarithmic) == (axis_of(SUM), True)
 
 
 def test_what_is_flat_is_marked_in_the_calendar_from_its_first_session_on() -> None:
@@ -302,13 +303,15 @@ def test_a_column_is_drawn_with_both_bounds_the_broken_one_first() -> None:
 
 def test_a_headline_is_the_title_and_the_message_the_description() -> None:
     picture = shown("crash", "drawdown")
-    parts = {**picture.evaluation.parts, "headline": "-25.7 % below its high of 10 Jun"}
-    plot = plot_of(replace(picture.evaluation, parts=parts), picture.context)
+    found, plot = drawn("crash", "drawdown")
 
-    assert plot is not None
-    assert plot.title == "crash -25.7 % below its high of 10 Jun"
-    assert plot.text == picture.evaluation.message
-    assert drawn("crash", "drawdown")[1].title == "crash: drawdown"
+    assert plot.title == "crash -25.7 % below its high of 9 Jun 2026"
+    assert plot.text == found.message
+    # As incidents of the version before are.
+    parts = {name: part for name, part in found.parts.items() if name != "headline"}
+    without = plot_of(replace(found, parts=parts), picture.context)
+    assert without is not None
+    assert without.title == "crash: drawdown"
 
 
 def test_the_joint_exceedances_are_drawn_as_the_days_of_all() -> None:
