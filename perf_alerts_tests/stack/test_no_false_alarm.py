@@ -4,7 +4,6 @@ Downtimes, clocks that are set, a slow disk, a sleep of the whole machine, a res
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +19,7 @@ from sqlalchemy import make_url
 from perf_alerts_tests.conftest import running_postgres
 from perf_alerts_tests.receivers import Receiver
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.stack.shim import Shim
 from perf_alerts_tests.stack.stacks import eventually
 
 pytestmark = [
@@ -35,30 +35,12 @@ WATCHED = 200.0
 DAY = 86_400
 
 
-class Shim:
-    """The clock and the disk of a stack, as preloaded into its processes; see `shim.c`."""
-
-    def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("gcc") or shutil.which("cc")
-        if compiler is None:
-            pytest.skip("a C compiler is needed to give a stack a clock of its own")
-        library, source = folder / "shim.so", Path(__file__).with_name("shim.c")
-        command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
-        subprocess.run(command, check=True)
-        self._file = folder / "shim"
-        self.set()
-        self.environ = {"LD_PRELOAD": str(library), "SHIM_FILE": str(self._file)}
-
-    def set(self, *, offset: float = 0.0, delay: float = 0.0) -> None:
-        """Set the wall clock off by `offset` s, and let each flush to the disk take `delay` s."""
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"{offset} {delay}\n")
-        fresh.replace(self._file)
-
-
 @pytest.fixture
 def shim(tmp_path: Path) -> Shim:
-    return Shim(tmp_path)
+    made = Shim.compiled(tmp_path)
+    if made is None:
+        pytest.skip("a C compiler is needed to give a stack a clock of its own")
+    return made
 
 
 def about_the_system(receiver: Receiver) -> list[str]:
