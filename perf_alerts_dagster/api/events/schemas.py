@@ -22,7 +22,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Absent, Body, Paged
 from perf_alerts_dagster.http.schemas import Answer, Day, Model, Page, Time, attributes
-from perf_alerts_dagster.incidents.events import Event
+from perf_alerts_dagster.incidents.events import Event, lead_of
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.notification import Notification
@@ -144,17 +144,9 @@ def history_of(incidents: Incidents, event: Event, now: datetime) -> EventHistor
 
 
 def shown_by(event: Event | None, listed: Sequence[Incident]) -> Incident:
-    """The incident by which an event is shown: the worst of its leader's that is unresolved."""
-    return max(
-        listed,
-        key=lambda each: (
-            not each.is_resolved,
-            event is not None and each.strategy == event.leader,
-            each.severity.rank,
-            -each.opened_at.timestamp(),
-            each.id,
-        ),
-    )
+    """The incident by which an event is shown: the one that names it, else the worst of all."""
+    lead = None if event is None else lead_of(event, listed)
+    return lead or max(listed, key=lambda each: (not each.is_resolved, each.severity.rank, each.id))
 
 
 def headline_of(incident: Incident) -> str:
