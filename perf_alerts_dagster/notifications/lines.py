@@ -181,19 +181,14 @@ def _rarity(news: News) -> str:
 
 
 def _count(incidents: Sequence[Payload]) -> str:
-    """How many rules say so, of which strategies; empty of a single one.
-
-    What lasts says nothing of a day.
-    """
+    """How many rules say so, of which strategies; empty of a single one."""
     names = Counter(words.affected(each) for each in incidents if each["strategy"])
     if names.total() < 2:
         return ""
     (first, number_), *others = names.items()
     listed = [f"{counted(number_, 'rule')} of {first}"]
     listed += [f"{each} of {name}" for name, each in others]
-    is_one_day = all(each["kind"] == Kind.EVENT.value for each in incidents)
-    say = "say so" if is_one_day else "are beyond their limits"
-    return f"{', '.join(listed[:-1])} and {listed[-1]} {say}" if others else f"{listed[0]} {say}"
+    return f"{', '.join(listed[:-1])} and {listed[-1]} say so" if others else f"{listed[0]} say so"
 
 
 def _since(news: News) -> str:

@@ -249,6 +249,7 @@ async def test_a_silence_of_an_event_mutes_it_and_what_joins_it(
         "alert": None,
         "severity": None,
         "event": path.rpartition("/")[2],
+        "up_to": "critical",
     }
     assert (data["author"], data["reason"], data["active"]) == ("operator", "known", True)
     assert (await http.get(path)).json()["data"]["silences"] == [data]
