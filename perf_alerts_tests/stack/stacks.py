@@ -83,7 +83,8 @@ class Running:
         self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, bytes]:
         """Status, content type and body of one answer of the webserver, to a part of the stack."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        # A launch waits for its turn on a busy machine.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault(TOKEN_HEADER, self.token)
         connection.putrequest(method, path, skip_host="Host" in named)
