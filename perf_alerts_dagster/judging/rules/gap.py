@@ -90,9 +90,9 @@ def _judged(case: Case, life: Life) -> Evaluation:
     if found is None or ended is not None:
         if found is not None and ended is not None:
             day = case.context.day(life.dates[found.row])
-            text += f"; the gap found on {day} was closed after {ended + 1} sessions"
+            text += f"; the gap found on {day} was closed after {counted(ended + 1, 'session')}"
         elif not looked.any():
-            text += f"; first looked at after {max(year // 4, 1)}"
+            text += f"; first looked at after {counted(max(year // 4, 1), 'session')}"
         newest = int(np.flatnonzero(looked)[-1]) if looked.any() else rows - 1
         name = STATISTICS[RULE.id].name_after(newest + 1, year)
         share = life.calibration.p_year(name, values[newest]) if looked.any() else 1.0

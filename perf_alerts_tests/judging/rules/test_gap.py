@@ -68,7 +68,7 @@ def test_before_the_first_look_it_is_ok_and_as_common_as_can_be() -> None:
 
     assert found.message == (
         f"returned {yearly(MEAN)} a year in 40 sessions since launch where "
-        f"{yearly(REFERENCE.mean)} was expected; first looked at after 63"
+        f"{yearly(REFERENCE.mean)} was expected; first looked at after 63 sessions"
     )
     assert plain(found) == replace(
         Evaluation(
