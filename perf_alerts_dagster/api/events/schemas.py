@@ -28,6 +28,7 @@ from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.ports import TimelineEntry
 from perf_alerts_dagster.incidents.suppression import Silence
+from perf_alerts_dagster.notifications.news import is_day
 from perf_alerts_dagster.notifications.text import clean, incident_link, title
 
 
@@ -144,12 +145,16 @@ def history_of(incidents: Incidents, event: Event, now: datetime) -> EventHistor
 
 
 def shown_by(event: Event | None, listed: Sequence[Incident]) -> Incident:
-    """The incident by which an event is shown: the worst of its leader's that is unresolved."""
+    """The incident by which an event is shown, as in messages: an unresolved one of its leader.
+
+    One about a day's loss comes first, then the worst.
+    """
     return max(
         listed,
         key=lambda each: (
             not each.is_resolved,
             event is not None and each.strategy == event.leader,
+            is_day({"rule": each.rule, "strategy": each.strategy}),
             each.severity.rank,
             -each.opened_at.timestamp(),
             each.id,
