@@ -169,18 +169,18 @@ def test_events_are_listed_the_worst_first(run: Run, desk: Incidents) -> None:
 
 def test_answers_of_what_is_over_are_not_those_of_an_open_event(run: Run, desk: Incidents) -> None:
     (one,) = listed(run, "--strategy", "trend")
-    first, second = one["incidents"]  # type: ignore[misc] # JSON
-    run("incidents", "resolve", str(first), "--outcome", "known", "--comment", "old")
+    first, second = (str(each) for each in one["incidents"])  # type: ignore[attr-defined] # JSON
+    run("incidents", "resolve", first, "--outcome", "known", "--comment", "old")
     text = run("events", "show", str(one["id"])).output.partition("incidents\n")[0]
     assert "resolved" not in text
 
     until = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
-    run("incidents", "ack", str(second), "--comment", "on it", "--until", until)
+    run("incidents", "ack", second, "--comment", "on it", "--until", until)
     text = run("events", "show", str(one["id"])).output.partition("incidents\n")[0]
     assert re.search(rf"held by {ME} until \w+ \d+ \w+ \d\d:\d\d UTC, since today", text)
     assert ": on it" in text
 
-    run("incidents", "resolve", str(second), "--outcome", "true")
+    run("incidents", "resolve", second, "--outcome", "true")
     text = run("events", "show", str(one["id"])).output.partition("incidents\n")[0]
     assert "known already: old" in text
     assert "a true alarm" in text
