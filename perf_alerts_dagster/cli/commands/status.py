@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # Of what was not judged so much is printed; the rest is counted, as a run counts it.
 _MAXIMUM_LINES = 5
-_MAXIMUM_LINE = 120
+_MAXIMUM_LINE = 100
 _MORE = re.compile(r"and (\d+) more", re.ASCII)
 
 
