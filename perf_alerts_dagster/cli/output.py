@@ -49,7 +49,7 @@ ERR = _Console(stderr=True, emoji=False, width=_width(sys.stderr))
 _GAP = "  "
 # Stands for a blank at which no line may end; it prints as nothing, so that no text has it.
 _KEPT = "\ue000"
-# What is longer in the first column has a line of its own where it is narrow; an id is not.
+# What is longer, as no id is, does not widen a column where it is narrow.
 _NAME = 36
 # The width of a severity, and a blank.
 _WORD = 10
@@ -189,9 +189,10 @@ class _Layout:
 def print_table(shown: Table) -> None:
     """Print a table so that nothing in it is cut.
 
-    Where the width does not hold all columns, sentences are below their rows, and what is long in
-    the first column is on a line above; then optional columns are left out, and named below the
-    table; then each row is a paragraph with all of it. Columns without content are not shown.
+    Where the width does not hold all columns, sentences are below their rows, what is long in the
+    first column is on a line above, and a row that is long in another is a paragraph; then
+    optional columns are left out, and named below the table; then each row is a paragraph with
+    all of it. Columns without content are not shown.
     """
     widths = {
         name: max([cell_len(name), *(row[name].cell_len for row in shown.rows)])
@@ -202,31 +203,36 @@ def print_table(shown: Table) -> None:
     if layout.width > OUT.width:
         layout.below = [name for name in layout.names if name in shown.sentences]
         layout.names = [name for name in layout.names if name not in layout.below]
-    whole, first = layout.width, layout.names[0]
+    whole = layout.width
     if whole > OUT.width:
-        lengths = (row[first].cell_len for row in shown.rows)
-        widths[first] = max([cell_len(first), *(each for each in lengths if each <= _NAME)])
+        for name in layout.names:
+            lengths = (row[name].cell_len for row in shown.rows)
+            widths[name] = max([cell_len(name), *(each for each in lengths if each <= _NAME)])
     for name in (name for name in shown.optional if name in widths):
         if layout.width > OUT.width:
             layout.names.remove(name)
             layout.left_out.append(name)
     OUT.print(shown.title, style="italic", highlight=False)
     if layout.width > OUT.width:
-        _print_paragraphs(shown, list(widths))
+        for row in shown.rows:
+            _print_paragraph(row, list(widths), shown.sentences)
         return
-    _print_lines(shown, layout)
+    _print_lines(shown, layout, list(widths))
     if layout.left_out:
         names = ", ".join(layout.left_out)
         text = f"left out at {OUT.width} columns: {names}; {whole} columns show all"
         _print_beside(Text(), Text(text, "dim"))
 
 
-def _print_lines(shown: Table, layout: _Layout) -> None:
-    first = layout.names[0]
+def _print_lines(shown: Table, layout: _Layout, names: Sequence[str]) -> None:
+    first, *others = layout.names
     headings = {name: Text(name, "bold") for name in layout.names}
     OUT.print(layout.line(headings, shown.numeric), soft_wrap=True)
     OUT.print("-" * layout.width, style="dim", highlight=False)
     for row in shown.rows:
+        if any(row[name].cell_len > layout.widths[name] for name in others):
+            _print_paragraph(row, names, shown.sentences)
+            continue
         cells = row
         if row[first].cell_len > layout.widths[first]:
             OUT.print(row[first])
@@ -236,16 +242,17 @@ def _print_lines(shown: Table, layout: _Layout) -> None:
             _print_beside(Text(_GAP), row[name])
 
 
-def _print_paragraphs(shown: Table, names: Sequence[str]) -> None:
+def _print_paragraph(
+    row: Mapping[str, Text], names: Sequence[str], sentences: Sequence[str]
+) -> None:
     first, *others = names
-    for row in shown.rows:
-        OUT.print(row[first], style="bold")
-        filled = [name for name in others if row[name].plain]
-        words = [Text(f"{name} ") + row[name] for name in filled if name not in shown.sentences]
-        _print_beside(Text(_GAP), Text(", ").join(words))
-        for name in filled:
-            if name in shown.sentences:
-                _print_beside(Text(_GAP), row[name])
+    OUT.print(row[first], style="bold")
+    filled = [name for name in others if row[name].plain]
+    words = [Text(f"{name} ") + row[name] for name in filled if name not in sentences]
+    _print_beside(Text(_GAP), Text(", ").join(words))
+    for name in filled:
+        if name in sentences:
+            _print_beside(Text(_GAP), row[name])
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from perf_alerts_dagster.control.audit import Change
     from perf_alerts_dagster.identity.store import IdentityStores
     from perf_alerts_dagster.incidents.lifecycle import Incidents
+    from perf_alerts_dagster.notifications.timeline import Clock as Words
 
 _LEAST = 4
 # More ids that begin alike are not looked at.
@@ -96,6 +97,13 @@ class Clock:
     def at(self, at: datetime | None) -> str:
         """`today 07:09 UTC`; a dash for none."""
         return "-" if at is None else local_time(at, self.now, self.zone)
+
+    @property
+    def words(self) -> "Words":
+        """The same clock for what has happened, in words."""
+        from perf_alerts_dagster.notifications.timeline import Clock as Words
+
+        return Words(self.now, self.zone)
 
     def age(self, at: datetime | None) -> str:
         """`2 h ago`; a dash for none."""

@@ -152,9 +152,8 @@ def sentence(execution: Execution) -> str:
         f"{numbers[outcome]} {outcome.value}" for outcome in _ORDER if numbers[outcome]
     )
     dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
-    count = sum(len(notified(judgement, gate=execution.gate)) for judgement in execution.judgements)
     lacking = not_judged(execution)
-    return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}" + (
+    return f"{execution.alert}: judged {dates}; strategies: {words}" + (
         f"; not judged in full: {lacking}" if lacking else ""
     )
 

@@ -64,7 +64,9 @@ def shown(value: float | None, unit: Unit) -> str:
 
 
 def number(value: float) -> str:
-    """A number without a unit: `0.0012`, `-0.58`, `1.23`, `20,162`."""
+    """A number without a unit: `0.0012`, `-0.58`, `1.23`, `20,162`, `1.1e+10`."""
+    if abs(value) >= 1e6:
+        return f"{value:.2g}"
     if abs(value) >= 99.995:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 0.1 or not value else f"{value:.2g}"

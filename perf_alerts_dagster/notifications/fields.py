@@ -3,51 +3,41 @@
 Those for programs are in `api/incidents/schemas.py`.
 """
 
-from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.incidents.model import Incident
-
-# A person's verdicts in words.
-VERDICTS = {
-    "true": "a true alarm",
-    "false": "a false alarm",
-    "known": "known already",
-    "data_error": "wrong data",
-}
+from perf_alerts_dagster.judging.rule import number, shown
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.notifications.timeline import VERDICTS as VERDICTS
+from perf_alerts_dagster.notifications.timeline import Clock, hold_words, resolution_words
 
 
-def shown_fields(incident: Incident) -> dict[str, str]:
+def shown_fields(incident: Incident, clock: Clock) -> dict[str, str]:
     """The fields by label, without those that do not apply to the incident."""
-    since = str(incident.first_as_of or timestamp(incident.opened_at))
-    session = f" for {incident.as_of}" if incident.as_of else ""
-    notified_at = incident.last_notified_at
+    first, notified_at = incident.first_as_of, incident.last_notified_at
+    since = clock.local(incident.opened_at) if first is None else clock.day(first)
+    session = f" for {clock.day(incident.as_of)}" if incident.as_of else ""
+    seen, held, resolved = incident.last_seen_at, incident.acknowledged, incident.resolved
     fields = {
         "Status": incident.status.value + (", muted by a silence" if incident.muted else ""),
         "Since": since + (", from provisional rows" if incident.provisional else ""),
-        "Seen": f"{incident.breaches} times, last {timestamp(incident.last_seen_at)}{session}",
-        "Value, limit": f"{_number(incident.value)}, {_number(incident.limit)}",
+        "Seen": f"{counted(incident.breaches, 'time')}, last {clock.local(seen)}{session}",
+        "Value, limit": _values(incident),
         "Projection": incident.projection,
         "Alert": incident.alert or "-",
-        "Last notified": timestamp(notified_at) if notified_at else "-",
-        "Escalated": f"{incident.escalation_step} times" if incident.escalation_step else "",
+        "Last notified": clock.local(notified_at) if notified_at else "-",
+        "Escalated": counted(incident.escalation_step, "time") if incident.escalation_step else "",
         "Part of": f"incident {incident.parent}" if incident.parent else "",
-        "Acknowledged": _acknowledged(incident),
-        "Resolved": _resolved(incident),
+        "Acknowledged": hold_words(held, clock).removeprefix("acknowledged ") if held else "",
+        "Resolved": resolution_words(resolved, clock).removeprefix("resolved ") if resolved else "",
     }
     return {label: text for label, text in fields.items() if text}
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _acknowledged(incident: Incident) -> str:
-    by = incident.acknowledged
-    return f"by {by.by} at {timestamp(by.at)} {by.comment}".rstrip() if by else ""
-
-
-def _resolved(incident: Incident) -> str:
-    by = incident.resolved
-    if by is None:
-        return ""
-    verdict = VERDICTS.get(by.outcome.value, by.outcome.value)
-    return f"by {by.by} at {timestamp(by.at)}: {verdict} {by.comment}".rstrip()
+def _values(incident: Incident) -> str:
+    """The value and the limit in the unit of the rule; of one that is gone without."""
+    rule = BY_ID.get(incident.rule)
+    texts = [
+        shown(each, rule.unit) if rule else "" if each is None else number(each)
+        for each in (incident.value, incident.limit)
+    ]
+    return ", ".join(text or "-" for text in texts) if any(texts) else ""

@@ -7,12 +7,24 @@ from datetime import date, datetime, tzinfo
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.wording import ago, day_words, local_time, percent
-from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
+from perf_alerts_dagster.incidents.model import (
+    Acknowledgement,
+    Incident,
+    Reason,
+    Resolution,
+    ResolutionRecord,
+)
 from perf_alerts_dagster.incidents.ports import TimelineEntry
 from perf_alerts_dagster.incidents.suppression import SuppressionReason
-from perf_alerts_dagster.notifications.fields import VERDICTS
 
 _Detail = Mapping[str, Json]
+# A person's verdicts in words.
+VERDICTS: Mapping[str, str] = {
+    Resolution.TRUE: "a true alarm",
+    Resolution.FALSE: "a false alarm",
+    Resolution.KNOWN: "known already",
+    Resolution.DATA_ERROR: "wrong data",
+}
 # The actor who used the link of a message to a channel.
 BY_LINK = "link:"
 _DIGEST = re.compile(r":[0-9a-f]{8}$", re.ASCII)
@@ -80,20 +92,30 @@ def person(actor: str) -> str:
 
 
 def answers_of(incidents: Iterable[Incident], clock: Clock) -> list[str]:
-    """Who has answered incidents and until when, each answer once."""
+    """Who has answered incidents, until when and why, each answer once."""
     words = []
     for incident in incidents:
-        held, resolved = incident.acknowledged, incident.resolved
-        if resolved is not None:
-            end = _ENDS.get(resolved.outcome, resolved.outcome.value)
-            by = "" if resolved.by == "system" else f" by {person(resolved.by)}"
-            words.append(f"resolved{by} {clock.local(resolved.at)}: {end}")
-        elif held is not None and held.until is not None:
-            since = f"since {clock.local(held.at)}"
-            words.append(f"held by {person(held.by)} until {clock.local(held.until)}, {since}")
-        elif held is not None:
-            words.append(f"acknowledged by {person(held.by)} {clock.local(held.at)}")
+        if incident.resolved is not None:
+            words.append(resolution_words(incident.resolved, clock))
+        elif incident.acknowledged is not None:
+            words.append(hold_words(incident.acknowledged, clock))
     return list(dict.fromkeys(words))
+
+
+def hold_words(held: Acknowledgement, clock: Clock) -> str:
+    """Who acknowledged it, until when and why."""
+    words = f"acknowledged by {person(held.by)} {clock.local(held.at)}"
+    if held.until is not None:
+        since = f"since {clock.local(held.at)}"
+        words = f"held by {person(held.by)} until {clock.local(held.until)}, {since}"
+    return _said(words, held.comment)
+
+
+def resolution_words(resolved: ResolutionRecord, clock: Clock) -> str:
+    """Who or what resolved it, and what it was."""
+    by = "" if resolved.by == "system" else f" by {person(resolved.by)}"
+    end = _ENDS.get(resolved.outcome, resolved.outcome.value)
+    return _said(f"resolved{by} {clock.local(resolved.at)}: {end}", resolved.comment)
 
 
 def entry_words(entry: TimelineEntry, clock: Clock) -> str:

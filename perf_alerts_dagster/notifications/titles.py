@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.wording import duration, percent
 from perf_alerts_dagster.incidents.model import Reason, Status
 from perf_alerts_dagster.judging.rule import Unit
@@ -67,16 +68,22 @@ def _desk(news: News, of_desk: Iterable[Payload]) -> str:
     """What the whole desk made of the session; empty where it is not known, or leads itself."""
     if is_desk(news.lead):
         return ""
-    mine = words.facts(news.lead, "day").get("session")
-    own = [each for each in news.incidents if is_desk(each)]
-    for each in (*own, *of_desk):
-        currency = clean(each["strategy"]).partition(":")[2]
-        day = words.facts(each, "day")
-        made = number(day.get("return"))
-        is_mine = each in own or (is_day(news.lead) and mine is not None)
-        if made is not None and is_mine and mine in (None, day.get("session")):
-            return f"desk{f' {currency}' if currency else ''} {percent(made)}"
+    day = words.facts(news.lead, "day")
+    known = day.get("desk")
+    if isinstance(known, dict) and (is_day(news.lead) or any(map(is_desk, news.incidents))):
+        return _made(clean(known.get("name")), known.get("return"))
+    for each in (*filter(is_desk, news.incidents), *of_desk):
+        other = words.facts(each, "day")
+        is_mine = each in news.incidents or is_day(news.lead)
+        if is_mine and all(day.get(name) == other.get(name) for name in ("session", "currency")):
+            return _made(clean(each["strategy"]), other.get("return"))
     return ""
+
+
+def _made(name: str, made: Json) -> str:
+    """`desk -2.1 %`, with its currency where the desk has several."""
+    value, currency = number(made), name.partition(":")[2]
+    return "" if value is None else f"desk{f' {currency}' if currency else ''} {percent(value)}"
 
 
 def _end(news: News) -> str:

@@ -367,7 +367,7 @@ async def _page(
         messages=[delivery_item(row, incident.id) for row in history.messages],
         members=history.members,
         drawing=await incident_chart(resources, incident),
-        fields=shown_fields(incident),
+        fields=shown_fields(incident, clock),
         links=_links(incident, resources.proxy.web_ui),
         outcomes=VERDICTS,
         is_retirable=_is_retirable(incident),

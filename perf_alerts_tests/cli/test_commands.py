@@ -143,6 +143,18 @@ def test_a_broken_row_is_named_and_the_other_strategy_is_judged(run: Run, daily:
     assert "error" not in outcomes["alpha"]
 
 
+def test_faults_come_after_the_verdict_and_three_of_a_strategy(run: Run, daily: Path) -> None:
+    lines = daily.read_text().splitlines()
+    broken = [line.rsplit(",", 3)[0] + ",x,1000000,live" for line in lines if "beta" in line]
+    path = daily.with_name("broken.csv")
+    path.write_text("\n".join([lines[0], *[one for one in lines if "alpha" in one], *broken[:9]]))
+    done = run("evaluate", "daily_pnl_check", "--records", str(path), "--as-of", "2021-06-01")
+    faults = [line for line in done.stderr.splitlines() if line.startswith("beta: ")]
+
+    assert len(faults) == 4, done.stderr
+    assert faults[-1] == "beta: and 6 more"
+
+
 def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
     run: Run, daily: Path, tmp_path: Path
 ) -> None:
@@ -339,7 +351,9 @@ def test_run_is_a_real_dagster_run_and_is_stored(run: Run, daily: Path, tmp_path
     run_id = lines[0].rpartition(" ")[2]
     assert lines[0].startswith("daily_pnl_check finished: ")
     assert lines[1].startswith("daily_pnl_check: judged 2021-06-01; strategies: ")
-    assert lines[2].startswith("incidents opened: ")
+    assert re.fullmatch(r"incidents opened: (0|\d+ \((\d+ \w+(, )?)+\) in \d+ events?)", lines[2])
+    assert "to notify of" not in answer.stdout
+    assert "not judged in full" not in answer.stderr.partition("finished")[2]
     assert re.fullmatch(r"due next: .* 17:00 UTC; no stack is running: `perf-alerts up`", lines[3])
     assert lines[4].split() == ["run", f"http://127.0.0.1:3000/runs/{run_id}"]
     opened = lines[2] != "incidents opened: 0"
@@ -370,6 +384,19 @@ def test_a_state_folder_that_cannot_be_made_is_said_in_a_line(
     assert done.returncode == 1
     assert "ALERT_STATE_DIR" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["ALERT_NOTIFY_URLS", "ALERT_ESCALATION_URLS"])
+def test_up_with_a_channel_that_cannot_be_opened_says_so_in_a_line_before_it_starts(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    done = run("up", **{name: "nonsense://hush@host"})
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name}: URL 1 is none that Apprise can read")
+    assert "hush" not in line
+    assert not (tmp_path / "state").exists()
 
 
 def test_keygen_makes_a_strong_key_and_the_form_that_hides_it(run: Run) -> None:

@@ -170,6 +170,27 @@ def test_a_long_name_has_a_line_of_its_own_and_takes_no_column_from_the_others()
     assert lines[below] == "          volatility_shift  breach     2.5  yes"
 
 
+def test_a_long_text_in_another_column_makes_a_paragraph_of_its_row_alone() -> None:
+    rows = table("events", "id", "strategy", "value", "why", sentences=("why",))
+    rows.add_row("a1", "trend", "-15.0 %", "first")
+    rows.add_row("b2", "n" * 200, "-2.0 %", "second")
+    with pytest.MonkeyPatch.context() as patch, OUT.capture() as captured:
+        patch.setattr(OUT, "width", 80)
+        print_table(rows)
+    lines = captured.get().splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[1:5] == [
+        "id  strategy  value",
+        "-" * 21,
+        "a1  trend     -15.0 %",
+        "  first",
+    ]
+    assert lines[5] == "b2"
+    assert "".join(lines).replace(" ", "").count("n" * 200) == 1
+    assert lines[-2:] == ["  value -2.0 %", "  second"] or lines[-1] == "  second"
+
+
 def test_a_terminal_that_holds_no_columns_gets_a_paragraph_for_each_row() -> None:
     lines = printed(14, "momentum")
 

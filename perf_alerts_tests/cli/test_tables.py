@@ -155,7 +155,7 @@ def test_evaluate_begins_with_what_would_be_notified_the_worst_first(
     monkeypatch.setattr(output.OUT, "width", 80)
     lines = CliRunner().invoke(cli, ["evaluate", DAILY]).stdout.splitlines()
 
-    (place,) = [at for at, line in enumerate(lines) if "strategies judged" in line]
+    (place,) = [at for at, line in enumerate(lines) if "groups judged" in line]
     severities = [line.split()[0] for line in lines[:place] if not line.startswith(" ")]
     assert severities
     ranks = [Severity(each).rank for each in severities]
@@ -163,7 +163,7 @@ def test_evaluate_begins_with_what_would_be_notified_the_worst_first(
     names = [line.split()[1] for line in lines[:place] if not line.startswith(" ")]
     assert "trend" in names
     assert len(names) == len(set(names))
-    assert lines[place] == f"5 strategies judged, {len(names)} would notify"
+    assert lines[place] == f"3 strategies and 2 groups judged, {len(names)} would notify"
 
 
 def test_a_strategy_without_data_has_one_line(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +174,11 @@ def test_a_strategy_without_data_has_one_line(desk: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(output.OUT, "width", 160)
     text = CliRunner().invoke(cli, ["evaluate", DAILY, "--records", str(desk / "late.csv")]).stdout
 
-    table = text.partition("strategies judged")[2]
-    assert re.search(r", \d+ late", table.splitlines()[0])
+    table = text.partition("2 strategies and 2 groups judged")[2]
+    # Its group has rows, and is not late with it.
+    assert re.search(r"would notify, 1 late(,|$)", table.splitlines()[0])
+    listed = [line.split()[0] for line in table.splitlines() if " partial " in line]
+    assert not [name for name in listed if name.startswith("group:")]
     (line,) = [line for line in table.splitlines() if line.startswith("carry")]
     assert "no_data" in line
 

@@ -122,7 +122,7 @@ def test_a_run_over_a_young_strategy_is_not_ok_and_says_why() -> None:
     assert not_judged(execution) == f"new_ml: {WATCHED}"
     assert sentence(execution) == (
         "daily_pnl_check: judged 2026-01-05; strategies: 1 insufficient_data, 1 ok; "
-        f"to notify of: 0; not judged in full: new_ml: {WATCHED}"
+        f"not judged in full: new_ml: {WATCHED}"
     )
 
 

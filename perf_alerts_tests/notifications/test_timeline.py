@@ -192,8 +192,20 @@ HOUR = timedelta(hours=1)
             ["held by the link sent to mail until today 23:00 CET, since today 21:00 CET"],
         ),
         (
+            {"acknowledged": Acknowledgement(by="ann", at=NOW, until=NOW + HOUR, comment="on it")},
+            ["held by ann until today 22:00 CET, since today 21:00 CET: on it"],
+        ),
+        (
             {"resolved": ResolutionRecord(by="ann", at=NOW, outcome=Resolution.DATA_ERROR)},
             ["resolved by ann today 21:00 CET: wrong data"],
+        ),
+        (
+            {
+                "resolved": ResolutionRecord(
+                    by="ann", at=NOW, outcome=Resolution.TRUE, comment="a crash"
+                )
+            },
+            ["resolved by ann today 21:00 CET: a true alarm: a crash"],
         ),
         (
             {"resolved": ResolutionRecord(by="system", at=NOW, outcome=Resolution.RESTATED)},

@@ -483,7 +483,7 @@ async def test_an_operator_retires_a_strategy_that_vanished(
     answer = await page.post(f"{path}/retire", data=form)
 
     assert (answer.status_code, answer.headers["location"]) == (303, path)
-    assert "known already closed" in (await page.get(path)).text
+    assert "known already: closed" in (await page.get(path)).text
     assert proxy.desk.kept().retired["gone"].by == "operator"
     assert (await page.post(f"{path}/retire", data=form)).status_code == 404
 

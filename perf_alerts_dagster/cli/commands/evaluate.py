@@ -58,7 +58,6 @@ def evaluate(
             now=source.now,
             issued_before=_end_of_last_month(alert, reading),
         )
-    note_faults(reading)
     if as_json:
         output.print_json(
             {
@@ -83,6 +82,7 @@ def evaluate(
     else:
         _print_notified(judgement, gate=is_gated(source.settings))
         _print_rules(judgement, source=reading.records.source, show_all=show_all)
+    note_faults(reading)
     sys.exit(1 if any(evaluation.notifies for evaluation in judgement.evaluations) else 0)
 
 
@@ -98,6 +98,7 @@ def _print_notified(judgement: "Judgement", *, gate: bool) -> None:
     """A line for each strategy that would be notified of, worst first; then the counts."""
     from perf_alerts_dagster.judging.evaluation import Outcome, severity_of
     from perf_alerts_dagster.judging.summary import by_strategy, summary_of
+    from perf_alerts_dagster.records.groups import is_group
 
     def badness(one: "Evaluation") -> tuple[int, float]:
         # What has no probability is missing, or a limit that a person has set.
@@ -113,13 +114,15 @@ def _print_notified(judgement: "Judgement", *, gate: bool) -> None:
         more = f" (and {counted(len(others), 'more rule')})" if others else ""
         said = first.parts.get("headline") or first.message
         output.say_under(output.styled(word), f"{name} {said}{more}")
-    found = [summary_of(each) for each in evaluations.values()]
-    count = Counter(each.outcome for each in found)
-    gone = sum(any("last_seen" in one.parts for one in each) for each in evaluations.values())
+    # A group lacks what its members lack, and is not counted again.
+    own = [each for name, each in evaluations.items() if not is_group(name)]
+    count = Counter(summary_of(each).outcome for each in own)
+    gone = sum(any("last_seen" in one.parts for one in each) for each in own)
     unjudged = (Outcome.ERROR, Outcome.NO_DATA, Outcome.INSUFFICIENT_DATA)
-    judged = len(found) - sum(count[outcome] for outcome in unjudged)
-    words = [f"{judged} strategies judged" if judged != 1 else "1 strategy judged"]
-    words += [f"{len(worst)} would notify"]
+    judged = len(own) - sum(count[outcome] for outcome in unjudged)
+    groups = len(evaluations) - len(own)
+    and_groups = f" and {counted(groups, 'group')}" if groups else ""
+    words = [f"{counted(judged, 'strategy')}{and_groups} judged", f"{len(worst)} would notify"]
     for number, what in (
         (count[Outcome.ERROR], "with rows that are faulty"),
         (count[Outcome.NO_DATA] - gone, "late"),
@@ -135,6 +138,7 @@ def _print_rules(judgement: "Judgement", *, source: str, show_all: bool) -> None
     from perf_alerts_dagster.defs.values import value_text
     from perf_alerts_dagster.judging.evaluation import UNMEASURED, Outcome
     from perf_alerts_dagster.judging.summary import too_little_notes
+    from perf_alerts_dagster.records.groups import is_group
 
     state = ", provisional" if judgement.provisional else ""
     rows = output.table(
@@ -161,7 +165,9 @@ def _print_rules(judgement: "Judgement", *, source: str, show_all: bool) -> None
             if (one.strategy, one.message) in unmeasured:
                 continue
             unmeasured.add((one.strategy, one.message))
-        if one.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
+        of_member = one.outcome is Outcome.PARTIAL and is_group(one.strategy)
+        is_quiet = one.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) or of_member
+        if is_quiet and not one.notifies and not show_all:
             quiet[one.outcome] += 1
             continue
         rows.add_row(
@@ -181,7 +187,9 @@ def _print_rules(judgement: "Judgement", *, source: str, show_all: bool) -> None
     for name, note in too_little_notes(judgement).items():
         output.say(f"{name}: {note}")
     if quiet:
+        partial = quiet[Outcome.PARTIAL]
         output.ERR.print(
             f"{quiet[Outcome.OK]} more evaluations are ok, {quiet[Outcome.INSUFFICIENT_DATA]} lack "
-            "data; --all shows them"
+            f"data{f', {partial} of groups lack rows of members' if partial else ''}; "
+            "--all shows them"
         )

@@ -23,7 +23,6 @@ from perf_alerts_dagster.cli.output import (
 )
 from perf_alerts_dagster.cli.session import (
     MAXIMUM_IDS,
-    Clock,
     change_of,
     desk_clock,
     open_stored_incidents,
@@ -37,6 +36,7 @@ from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 if TYPE_CHECKING:
     from perf_alerts_dagster.incidents.events import Event
     from perf_alerts_dagster.incidents.lifecycle import Incidents
+    from perf_alerts_dagster.incidents.suppression import Silence
 
 _id = click.argument("event_id", metavar="ID")
 _comment = click.option("--comment", default="", help="Why, or what you found.")
@@ -69,7 +69,7 @@ def list_(
     limit: int,
     as_json: bool,
 ) -> None:
-    """The events, newest first; without --status or --all, the unresolved ones."""
+    """The newest events, worst first; without --status or --all, the unresolved ones."""
     from perf_alerts_dagster.incidents.ports import EventFilter
 
     wanted = EventFilter(
@@ -87,7 +87,8 @@ def list_(
             cursor = page.last
             if cursor is None:
                 break
-        listed = listed[:limit]
+        listed = sorted(listed[:limit], key=_badness)
+        silences = stored.store.silences(datetime.now(UTC))
         incidents = stored.store.of_events([each.id for each in listed])
     by_event: dict[str, list[Incident]] = {}
     for incident in incidents:
@@ -98,10 +99,19 @@ def list_(
     if not listed:
         OUT.print("no event fits" if everything else "no event is open")
         return
-    _print_list(listed, by_event)
+    _print_list(listed, by_event, silences)
 
 
-def _print_list(listed: "Sequence[Event]", by_event: dict[str, list[Incident]]) -> None:
+def _badness(event: "Event") -> tuple[int, int, float]:
+    """Open, acknowledged and resolved ones, each the most severe and then the newest first."""
+    statuses = list(Status)
+    return statuses.index(event.status), -event.severity.rank, -event.opened_at.timestamp()
+
+
+def _print_list(
+    listed: "Sequence[Event]", by_event: dict[str, list[Incident]], silences: "Sequence[Silence]"
+) -> None:
+    from perf_alerts_dagster.api.events.schemas import shown_by
     from perf_alerts_dagster.defs.values import value_text
 
     clock = desk_clock()
@@ -115,18 +125,18 @@ def _print_list(listed: "Sequence[Event]", by_event: dict[str, list[Incident]]) 
     )
     for event in listed:
         incidents = by_event.get(event.id, [])
-        worst = _worst(event, incidents)
+        shown = shown_by(event, incidents) if incidents else None
         rows.add_row(
             event.id,
             styled(event.severity.value),
-            event.status.value,
-            escape(worst.strategy or "-" if worst else event.leader),
-            value_text(worst.rule, worst.value) if worst else "",
+            _status(event, incidents, silences, clock.now),
+            escape(_name(event, incidents) or "-"),
+            value_text(shown.rule, shown.value) if shown else "",
             clock.age(event.opened_at),
-            escape(str(worst.parts.get("owner") or "")) if worst else "",
+            escape(str(shown.parts.get("owner") or "")) if shown else "",
             str(len(incidents)),
             clock.at(event.opened_at),
-            escape(sentence_of(worst)) if worst else "",
+            escape(_sentence(event, incidents)),
         )
     print_table(rows)
 
@@ -142,11 +152,11 @@ def show(event_id: str, as_json: bool) -> None:
         event = _found(stored, event_id)
         incidents = stored.store.of_events([event.id])
         messages = {row.id: row for one in incidents for row in stored.outbox.about(one.id)}
-    if as_json:
-        print_json(_json(event, incidents))
-        return
+        if as_json:
+            print_json(_json(event, incidents))
+            return
+        _print(stored, event, incidents)
     clock = desk_clock()
-    _print(event, incidents, clock)
     rows = table(
         "incidents",
         *("id", "severity", "status", "strategy", "rule", "value", "age", "message"),
@@ -182,8 +192,7 @@ def acknowledge(event_id: str, comment: str, until: datetime | None) -> None:
         event = stored.lifecycle.acknowledge_event(
             event.id, by=user(), now=now, comment=comment, until=until, change=change
         )
-        incidents = stored.store.of_events([event.id])
-    _print(event, incidents, desk_clock())
+        _print(stored, event, stored.store.of_events([event.id]))
 
 
 @events.command()
@@ -209,8 +218,7 @@ def resolve(event_id: str, outcome: str, comment: str) -> None:
             comment=comment,
             change=change,
         )
-        incidents = stored.store.of_events([event.id])
-    _print(event, incidents, desk_clock())
+        _print(stored, event, stored.store.of_events([event.id]))
 
 
 @events.command()
@@ -223,10 +231,11 @@ def silence(event_id: str, span: timedelta, reason: str) -> None:
 
     now = datetime.now(UTC)
     with open_stored_incidents() as stored:
+        found = _found(stored, event_id)
         made = checked(
             Silence(
                 id=uuid.uuid4().hex,
-                matchers=Matchers(event=_found(stored, event_id).id),
+                matchers=Matchers(event=found.id, up_to=found.severity),
                 starts_at=now,
                 ends_at=now + span,
                 author=user(),
@@ -250,36 +259,54 @@ def _found(stored: "Incidents", given: str) -> "Event":
     return by_id[event_id]
 
 
-def _worst(event: "Event", incidents: Sequence[Incident]) -> Incident | None:
-    """The incident that says what the event is about."""
-    return max(
-        incidents,
-        key=lambda one: (
-            not one.is_resolved,
-            one.severity.rank,
-            one.strategy == event.leader,
-            -(1.0 if one.p_year is None else one.p_year),
-        ),
-        default=None,
-    )
+def _sentence(event: "Event", incidents: Sequence[Incident]) -> str:
+    """What an event is about; of whom, where nothing of its leader goes on."""
+    from perf_alerts_dagster.api.events.schemas import shown_by
+
+    if not incidents:
+        return ""
+    shown = shown_by(event, incidents)
+    other = shown.strategy if shown.strategy != event.leader else ""
+    return f"{other} {sentence_of(shown)}".lstrip()
 
 
-def _print(event: "Event", incidents: Sequence[Incident], clock: Clock) -> None:
-    worst = _worst(event, incidents)
-    name = (worst.strategy if worst else event.leader) or "the system"
-    say_under(styled(event.severity.value), f"{name} {sentence_of(worst) if worst else ''}")
-    say(f"{event.status.value}, event {event.id}, since {clock.at(event.opened_at)}")
-    for answered in dict.fromkeys(one.answered for one in incidents if one.answered):
-        say(answered)
+def _name(event: "Event", incidents: Sequence[Incident]) -> str:
+    """The leader; empty for the system."""
+    return event.leader if not incidents or any(each.strategy for each in incidents) else ""
+
+
+def _counting(event: "Event", incidents: Sequence[Incident]) -> list[Incident]:
+    """Those that go on; all of an event that is over."""
+    return [each for each in incidents if event.is_resolved or not each.is_resolved]
+
+
+def _status(
+    event: "Event", incidents: Sequence[Incident], silences: "Sequence[Silence]", now: datetime
+) -> str:
+    """Its status, and whether silences mute all of it."""
+    live = [each for each in incidents if not each.is_resolved]
+    muted = [any(silence.mutes(each, now) for silence in silences) for each in live]
+    return event.status.value + (", silenced" if muted and all(muted) else "")
+
+
+def _print(stored: "Incidents", event: "Event", incidents: Sequence[Incident]) -> None:
+    from perf_alerts_dagster.notifications.timeline import answers_of
+
+    clock = desk_clock()
+    status = _status(event, incidents, stored.store.silences(clock.now), clock.now)
+    name = _name(event, incidents) or "the system"
+    say_under(styled(event.severity.value), f"{name} {_sentence(event, incidents)}")
+    say(f"{status}, event {event.id}, since {clock.at(event.opened_at)}")
+    for answer in answers_of(_counting(event, incidents), clock.words):
+        say(answer)
 
 
 def _json(event: "Event", incidents: Sequence[Incident]) -> dict[str, object]:
-    worst = _worst(event, incidents)
     facts = asdict(event) | {
         "first_session": event.first_session.isoformat(),
         "last_session": event.last_session.isoformat(),
         "opened_at": timestamp(event.opened_at),
-        "headline": sentence_of(worst) if worst else None,
+        "headline": _sentence(event, incidents) or None,
         "incidents": [one.id for one in incidents],
     }
     del facts["version"]

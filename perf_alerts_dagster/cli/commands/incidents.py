@@ -10,7 +10,6 @@ from rich.markup import escape
 from perf_alerts_dagster.cli.options import TIME, json_option
 from perf_alerts_dagster.cli.output import (
     OUT,
-    number,
     print_json,
     print_table,
     say,
@@ -150,25 +149,22 @@ def show(incident_id: str, as_json: bool) -> None:
     if as_json:
         print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
-    from perf_alerts_dagster.defs.values import value_text
-
-    def detail(name: str, value: object) -> str:
-        if name in ("value", "limit") and isinstance(value, float):
-            return f"{name} {value_text(incident.rule, value) or number(value)}"
-        return f"{name} {value}"
+    from perf_alerts_dagster.notifications.timeline import entry_words, person
 
     clock = desk_clock()
     _print(incident)
-    entries = table("timeline", "at", "what", "by", "why", sentences=("why",))
+    entries = table("timeline", "at", "by", "what", sentences=("what",))
     for entry in history.timeline:
-        details = ", ".join(detail(name, each) for name, each in entry.detail.items() if each)
-        entries.add_row(clock.at(entry.at), entry.what, escape(entry.actor), escape(details))
+        said = entry_words(entry, clock.words)
+        entries.add_row(clock.at(entry.at), escape(person(entry.actor)), escape(said))
     print_table(entries)
     print_messages(history.messages, clock)
 
 
 def print_messages(rows: "Sequence[Notification]", clock: Clock) -> None:
     """The messages about an incident or an event, if there are any."""
+    from perf_alerts_dagster.notifications.timeline import channel_words
+
     if rows:
         messages = table(
             "messages",
@@ -178,7 +174,7 @@ def print_messages(rows: "Sequence[Notification]", clock: Clock) -> None:
         )
         for row in rows:
             messages.add_row(
-                escape(row.channel),
+                escape(channel_words(row.channel)),
                 ", ".join(dict.fromkeys(item.reason.value for item in row.items)),
                 row.state.value,
                 clock.at(row.sent_at),
@@ -242,7 +238,7 @@ def _print(incident: Incident) -> None:
         highlight=False,
     )
     say(incident.message)
-    for label, text in shown_fields(incident).items():
+    for label, text in shown_fields(incident, desk_clock().words).items():
         say(f"{label}: {text}")
 
 

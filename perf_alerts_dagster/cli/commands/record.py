@@ -36,6 +36,8 @@ _RATIOS = {
 _COLUMNS = _PERCENT | _RATIOS
 # Of live against its model; fractions a year.
 _OF_MODEL = {"mean_difference", "tracking_error"}
+# So many faults of a strategy are printed.
+_MAXIMUM_FAULTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,9 +83,10 @@ def read_source(
 
 
 def note_faults(reading: "Reading") -> None:
-    """Print the record's bad rows and notes on standard error."""
+    """Print the record's first bad rows of each strategy, and its notes, on standard error."""
     for name, faults in _faults(reading).items():
-        for fault in faults:
+        rest = len(faults) - _MAXIMUM_FAULTS
+        for fault in [*faults[:_MAXIMUM_FAULTS], *([f"and {rest} more"] if rest > 0 else [])]:
             output.ERR.print(f"[red]{escape(name)}[/red]: {escape(fault)}", highlight=False)
     for table_fault in reading.records.table_faults:
         output.ERR.print(f"[red]{escape(str(table_fault))}[/red]", highlight=False)

@@ -19,7 +19,8 @@ from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.cli.output import ERR, OUT
 from perf_alerts_dagster.cli.session import desk_clock, open_stored_incidents
 from perf_alerts_dagster.core.alerts import ALERTS, Alert
-from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.errors import SettingsError, StoreUnavailable
+from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
 from perf_alerts_dagster.scheduler.names import REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
@@ -69,9 +70,11 @@ def up(first_runs: bool, proxy: bool, standby: bool) -> None:
     from perf_alerts_dagster.stack.stack import run_stack
 
     settings = output.settings_with_warnings()
+    if settings.notify_urls or settings.escalation_urls:
+        _apart(settings, "--channels", task="opening the channels")
     make_state_dir(settings)
     with only_stack(settings.state_dir), _databases(settings, standby=standby):
-        _migrate(settings)
+        _apart(settings, task="the migration of the alert store")
         key = first_admin_key(settings) if proxy else None
         ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
 
@@ -104,7 +107,8 @@ def home() -> None:
 
 
 @click.command()
-def migrate() -> None:
+@click.option("--channels", is_flag=True, hidden=True, help="Only open the channels, for `up`.")
+def migrate(*, channels: bool) -> None:
     """Bring the alert store to this version; `up`, `home` and `run` do it too.
 
     For stores that other processes write: migrate once, before the new version starts. Safe to
@@ -112,7 +116,13 @@ def migrate() -> None:
     """
     from perf_alerts_dagster.bootstrap.records import migrate_store
 
-    migrate_store(load_settings())
+    settings = load_settings()
+    if channels:
+        from perf_alerts_dagster.bootstrap.notifications import open_all_channels
+
+        open_all_channels(settings)
+        return
+    migrate_store(settings)
     OUT.print("the alert store is at this version")
 
 
@@ -166,7 +176,7 @@ def run(alert: Alert, as_of: date | None) -> None:
         PARTITION_NAME_TAG,
         ReconstructableRepository,
     )
-    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, ERROR, NOTE, OUTCOME
+    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, ERROR, OUTCOME
     from perf_alerts_dagster.stack.ownership import owners
 
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}
@@ -197,8 +207,6 @@ def run(alert: Alert, as_of: date | None) -> None:
         if SENTENCE in each.metadata:
             output.say(str(each.metadata[SENTENCE].value))
     _print_next(alert, frozen.settings, result.run_id, began_at)
-    if NOTE in tags:
-        ERR.print(f"not judged in full: {escape(tags[NOTE])}", highlight=False)
 
 
 def _print_next(alert: Alert, settings: Settings, run_id: str, began_at: datetime) -> None:
@@ -213,7 +221,8 @@ def _print_next(alert: Alert, settings: Settings, run_id: str, began_at: datetim
     opened = [each for each in newest if each.run_id == run_id and each.opened_at >= began_at]
     count = Counter(each.severity for each in sorted(opened, key=lambda one: -one.severity.rank))
     worst = ", ".join(f"{number} {severity.value}" for severity, number in count.items())
-    output.say(f"incidents opened: {len(opened)}" + (f" ({worst})" if opened else ""))
+    events = counted(len({each.event_id for each in opened}), "event")
+    output.say(f"incidents opened: {len(opened)}" + (f" ({worst}) in {events}" if opened else ""))
     due = clock.at(next_run(alert, settings, clock.now))
     is_up = holder(settings.state_dir) is not None
     output.say(f"due next: {due}" + ("" if is_up else "; no stack is running: `perf-alerts up`"))
@@ -288,10 +297,10 @@ def _databases(settings: Settings, *, standby: bool) -> AbstractContextManager[N
     return Ownership(settings).hold(standby=standby)
 
 
-def _migrate(settings: Settings) -> None:
-    """Migrate in a process of its own: the modules needed once would stay in memory."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate"],
+def _apart(settings: Settings, *words: str, task: str) -> None:
+    """Run `migrate` in a process of its own: the modules needed once would stay in memory."""
+    process = subprocess.Popen(  # noqa: S603 - words of ours
+        [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate", *words],
         env={**os.environ, **settings.environment()},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -302,7 +311,9 @@ def _migrate(settings: Settings) -> None:
             _, stderr = process.communicate(timeout=_SHOWN)
             break
         except subprocess.TimeoutExpired:
-            ERR.print(f"waiting for the migration of the alert store, {waited * _SHOWN:g} s ...")
+            ERR.print(f"waiting for {task}, {waited * _SHOWN:g} s ...")
+    if process.returncode == 2:
+        raise SettingsError(stderr.strip())
     if process.returncode != 0:
         ended = f"`perf-alerts migrate` ended with exit code {process.returncode}"
         raise StoreUnavailable(stderr.strip() or ended)

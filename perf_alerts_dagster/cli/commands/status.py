@@ -1,5 +1,6 @@
 """`perf-alerts status`: the scheduler, the alerts, what is open, and what was last sent."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
     from perf_alerts_dagster.scheduler.port import AlertSchedule, Pause, SchedulerStatus
     from perf_alerts_dagster.settings import Settings
+
+# Of what was not judged so much is printed; the rest is counted, as a run counts it.
+_MAXIMUM_LINES = 5
+_MAXIMUM_LINE = 100
+_MORE = re.compile(r"and (\d+) more", re.ASCII)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -222,6 +228,7 @@ def _unjudged(scheduler: "SchedulerStatus | None", kept: _Kept) -> list[str]:
     if scheduler is None:
         return []
     found = [] if any(each.runs for each in scheduler.alerts) else ["nothing was executed yet"]
+    notes: list[str] = []
     for each in scheduler.alerts:
         if not each.enabled and each.name not in kept.pauses:
             found.append(f"{each.name}: its schedule is off, and nobody paused it")
@@ -229,8 +236,11 @@ def _unjudged(scheduler: "SchedulerStatus | None", kept: _Kept) -> list[str]:
             if run.success is False:
                 found.append(f"{each.name}: the last run {run.state}: {run.error or 'no reason'}")
             elif run.note:
-                found.append(f"{each.name}: {run.note}")
-    return found
+                notes += run.note.split(" | ")
+    # Of alerts over the same strategies: each once, and the count of the longest.
+    more = max((int(each[1]) for each in map(_MORE.fullmatch, notes) if each), default=0)
+    found += dict.fromkeys(note for note in notes if not _MORE.fullmatch(note))
+    return [*found, f"and {more} more"] if more else found
 
 
 def _stuck(kept: _Kept) -> bool:
@@ -289,8 +299,21 @@ def _print(
         else:
             at, channel, subject = kept.last
             say(f"last message: {clock.at(at)}, {clock.age(at)}, to {channel}: {subject}")
-    for line in unjudged:
+    for line in _few(unjudged):
         say(f"not judged: {line}", style="yellow")
+
+
+def _few(unjudged: Sequence[str]) -> list[str]:
+    """At most so many lines, each with the first clause of its reason."""
+    from perf_alerts_dagster.notifications.text import cut_at_word
+
+    lines = [cut_at_word(line.partition("; ")[0], _MAXIMUM_LINE) for line in unjudged]
+    if len(lines) <= _MAXIMUM_LINES:
+        return lines
+    (*_, last), shown = lines, lines[: _MAXIMUM_LINES - 1]
+    counted_before = _MORE.fullmatch(last)
+    hidden = len(lines) - len(shown)
+    return [*shown, f"and {hidden + (int(counted_before[1]) - 1 if counted_before else 0)} more"]
 
 
 def _facts(scheduler: "SchedulerStatus | None", kept: _Kept, now: datetime) -> dict[str, object]:

@@ -2,9 +2,10 @@
 
 import getpass
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.model import evaluation_firing
 from perf_alerts_dagster.incidents.ports import Decisions, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused, open_incident
+from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, event, judged
@@ -75,7 +77,8 @@ def test_one_answer_is_for_all_incidents(run: Run, desk: Incidents) -> None:
 
     done = run("events", "acknowledge", given, "--comment", "on it")
     assert done.exit_code == 0, done.output
-    assert f"{ME} acknowledged it" in done.output
+    assert f"acknowledged by {ME} today" in done.output
+    assert "on it" in done.output
     assert {each.status for each in desk.store.of_events([str(one["id"])])} == {"acknowledged"}
     again = run("events", "acknowledge", given)
     assert isinstance(again.exception, TransitionRefused)
@@ -100,6 +103,87 @@ def test_a_silence_of_an_event_holds_for_what_joins_it(run: Run, desk: Incidents
     assert silence.matchers.event == one["id"]
     assert (silence.author, silence.reason) == (ME, "we know")
     assert str(one["id"]) in run("silence", "list").output
+    text = run("events", "list").output
+    assert re.findall(r"(\w+) +open, silenced +(\S+)", text) == [("critical", "trend")]
+    assert "open, silenced, event" in run("events", "show", str(one["id"])).output
+
+
+def test_an_event_is_named_by_its_leader_and_by_its_loss_of_a_day(
+    run: Run, desk: Incidents
+) -> None:
+    cause = [{"strategy": "short_vol", "return": -0.2, "pnl": None, "share": 0.9}]
+    parts = {"headline": "-20.9 % on Mon 5 Jan", "contributions": cause}
+    apply(
+        desk,
+        event(strategy="short_vol", parts={"headline": "-70.0 % on Mon 5 Jan"}),
+        breach(
+            strategy="short_vol",
+            rule="drawdown",
+            severity=Severity.CRITICAL,
+            parts={"headline": "-70.0 % below its high"},
+        ),
+        event(strategy="group:vol", severity=Severity.EMERGENCY, parts=parts),
+    )
+    (one,) = listed(run, "--strategy", "short_vol")
+
+    assert (one["severity"], one["headline"]) == ("emergency", "-70.0 % on Mon 5 Jan")
+    (line,) = [line for line in run("events", "list").output.splitlines() if "-70.0 %" in line]
+    assert " short_vol " in line
+    assert "group:vol" not in line
+    text = run("events", "show", str(one["id"])).output
+    assert text.startswith("emergency short_vol -70.0 % on Mon 5 Jan")
+
+    # What goes on is the group's alone, which is said.
+    for each in one["incidents"]:  # type: ignore[attr-defined] # JSON
+        found = desk.store.incident(each)
+        assert found is not None
+        if found.strategy == "short_vol":
+            run("incidents", "resolve", each, "--outcome", "known")
+    text = run("events", "show", str(one["id"])).output
+    assert text.startswith("emergency short_vol group:vol -20.9 % on Mon 5 Jan")
+
+
+def apply(desk: Incidents, *found: Evaluation) -> None:
+    """A further execution."""
+    store = open_store(store_url(load_settings()))
+    store.record(judged(*found, run_id="second"), watermark=None)
+    desk.lifecycle.apply_judgements(DAILY, run_id="second", now=START + timedelta(minutes=1))
+    store.close()
+
+
+def test_events_are_listed_the_worst_first(run: Run, desk: Incidents) -> None:
+    apply(desk, breach(strategy="calm"), event(strategy="bad", severity=Severity.EMERGENCY))
+    first = [row["leader"] for row in listed(run)]
+    assert first[:2] == ["bad", "trend"]
+    assert first[-1] == "calm"
+
+    (bad,) = listed(run, "--strategy", "bad")
+    run("events", "acknowledge", str(bad["id"]))
+    assert [row["leader"] for row in listed(run)] == [*first[1:], "bad"]
+    (calm,) = listed(run, "--strategy", "calm")
+    run("events", "resolve", str(calm["id"]), "--outcome", "known")
+    everything = listed(run, "--all")
+    assert [row["leader"] for row in everything][:2] == ["trend", "bad"]
+    assert {row["status"] for row in everything[2:]} == {"resolved"}
+
+
+def test_answers_of_what_is_over_are_not_those_of_an_open_event(run: Run, desk: Incidents) -> None:
+    (one,) = listed(run, "--strategy", "trend")
+    first, second = (str(each) for each in one["incidents"])  # type: ignore[attr-defined] # JSON
+    run("incidents", "resolve", first, "--outcome", "known", "--comment", "old")
+    text = run("events", "show", str(one["id"])).output.partition("incidents\n")[0]
+    assert "resolved" not in text
+
+    until = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+    run("incidents", "ack", second, "--comment", "on it", "--until", until)
+    text = run("events", "show", str(one["id"])).output.partition("incidents\n")[0]
+    assert re.search(rf"held by {ME} until \w+ \d+ \w+ \d\d:\d\d UTC, since today", text)
+    assert ": on it" in text
+
+    run("incidents", "resolve", second, "--outcome", "true")
+    text = run("events", "show", str(one["id"])).output.partition("incidents\n")[0]
+    assert "known already: old" in text
+    assert "a true alarm" in text
 
 
 def test_nothing_open_is_said(run: Run) -> None:

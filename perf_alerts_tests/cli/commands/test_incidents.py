@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,7 +75,12 @@ def test_an_incident_is_acknowledged_shown_and_resolved(run: Run, desk: Incident
     shown = json.loads(run("incidents", "show", found, "--json").output)
     assert shown["acknowledged"]["by"] == ME
     assert [one["what"] for one in shown["timeline"]][-1] == "acknowledged"
-    assert "on it" in run("incidents", "show", found).output
+    text = run("incidents", "show", found).output
+    assert "acknowledged: on it" in text
+    assert re.search(r"opened as warning for (Mon )?5 Jan", text)
+    # Neither numbers without a unit, nor times and names as they are stored.
+    assert "Value, limit: -0.30, -0.20" in text
+    assert not re.search(r"run_id|as_of|False|\['|\d{4}-\d\d-\d\d", text)
 
     assert run("incidents", "resolve", found, "--outcome", "known").exit_code == 0
     assert found not in ids(run)

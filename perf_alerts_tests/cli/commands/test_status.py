@@ -101,13 +101,39 @@ def test_it_says_what_is_open_what_was_sent_and_what_was_not_judged(
     assert "JST" in text
     assert "open events: 1 critical, 1 warning" in text
     assert f"2 h ago, to {row.channel}: [CRITICAL]" in text
-    assert "not judged: daily_pnl_check: new_ml: 40 of 756 rows" in text
+    assert "not judged: new_ml: 40 of 756 rows" in text
     assert facts["events"] == {"open": {"critical": 1, "warning": 1}, "acknowledged": 0}
     assert facts["last_message"]["at"].endswith("Z")
     (daily, *_) = facts["scheduled_alerts"]
     assert (daily["run_id"], daily["as_of"]) == (run_id, "2026-01-05")
     assert daily["next_run"].endswith("T08:00:00Z")
     assert facts["stack_running"] is False
+
+
+def test_what_was_not_judged_is_at_most_five_short_lines(run: Run) -> None:
+    settings = load_settings()
+    migrate_store(settings)
+    names = [f"s{n}: 40 of 756 rows; watched only for data and the drawdown" for n in range(5)]
+    a_run(settings, "insufficient_data", note=" | ".join([*names, "and 7 more"]))
+
+    lines = [line for line in run().output.splitlines() if line.startswith("not judged: ")]
+
+    assert lines == [
+        *(f"not judged: s{n}: 40 of 756 rows" for n in range(4)),
+        "not judged: and 8 more",
+    ]
+    known = json.loads(run("--json").output)["not_judged"]
+    assert known == [*names, "and 7 more"]
+
+
+def test_few_that_were_not_judged_are_all_named(run: Run) -> None:
+    settings = load_settings()
+    migrate_store(settings)
+    a_run(settings, "insufficient_data", note=" | ".join(f"s{n}: late" for n in range(6)))
+
+    lines = [line for line in run().output.splitlines() if line.startswith("not judged: ")]
+    assert lines[-1] == "not judged: and 2 more"
+    assert len(lines) == 5
 
 
 def test_a_failed_run_says_why(run: Run) -> None:

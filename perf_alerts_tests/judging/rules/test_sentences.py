@@ -391,6 +391,7 @@ def test_each_rule_says_what_to_do_in_words_of_its_own() -> None:
         (0.0, Unit.NUMBER, "0.00"),
         (-0.0012, Unit.NUMBER, "-0.0012"),
         (20161.7, Unit.NUMBER, "20,162"),
+        (-10_664_861_309.0, Unit.NUMBER, "-1.1e+10"),
         (None, Unit.NUMBER, ""),
         (float("inf"), Unit.SIGMA, ""),
     ],
