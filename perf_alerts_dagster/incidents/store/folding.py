@@ -50,9 +50,7 @@ def folded(connection: sa.Connection, notification: Notification) -> Notificatio
     return replace(notification, items=items, payload=payload) if items else None
 
 
-def _earlier(
-    connection: sa.Connection, channel: str, ids: Sequence[str]
-) -> dict[str, list[Any]]:
+def _earlier(connection: sa.Connection, channel: str, ids: Sequence[str]) -> dict[str, list[Any]]:
     """The messages to a channel that said that incidents burn, or will, oldest first."""
     found: dict[str, list[Any]] = {}
     item, message = notification_items.c, notifications.c
