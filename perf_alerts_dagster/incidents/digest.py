@@ -144,14 +144,14 @@ def _payload(
         "weak": [sign for _, sign in sorted(weak, key=lambda pair: pair[0])],
         # One for each strategy: where its newest row is missing, most of its rules say so.
         "unmeasured": [
-            _named(_first(judgement, name, summary.outcome))
+            _named(_first(judgement, name, summary.outcome)) | {"so": summary.so}
             for name, summary in found.items()
-            if summary.outcome in UNMEASURED
+            if summary.outcome in UNMEASURED and not summary.is_told
         ],
         "partial": [
             {"strategy": name, "message": summary.note}
             for name, summary in found.items()
-            if summary.outcome is Outcome.PARTIAL
+            if summary.outcome is Outcome.PARTIAL and not summary.is_told
         ],
         "too_little": [
             {"strategy": name, "message": note}

@@ -198,17 +198,27 @@ def _weak(digest: Digest) -> list[str]:
 
 def _alike(entries: Iterable[Payload]) -> list[str]:
     """Entries in words, those that say the same together: a late source is one of them."""
-    names: dict[str, list[str]] = {}
+    names: dict[tuple[str, str], list[str]] = {}
     for each in entries:
-        names.setdefault(_said(each), []).append(clean(each["strategy"]))
+        # Rows of the version before do not say what it means for groups.
+        so = clean(each.get("so") or "", _MAXIMUM_LINE)
+        names.setdefault((_said(each), so), []).append(clean(each["strategy"]))
     shown = [
-        f"{each[0]} {said}"
-        if len(each) == 1
-        else f"{counted(len(each), 'strategy')} {said}: {first_few(sorted(each))}"
-        for said, each in sorted(names.items(), key=lambda pair: -len(pair[1]))
+        _together(said, so, each)
+        for (said, so), each in sorted(names.items(), key=lambda pair: -len(pair[1]))
     ]
     rest = len(shown) - _SHOWN
     return shown[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
+
+
+def _together(said: str, so: str, names: Sequence[str]) -> str:
+    is_one = len(names) == 1
+    text = f"{names[0]} {said}"
+    if not is_one:
+        text = f"{counted(len(names), 'strategy')} {said}: {first_few(sorted(names))}"
+    if so and not is_one and so.endswith(" without it"):
+        so = f"{so.removesuffix('it')}them"
+    return f"{text}; {so}" if so else text
 
 
 def _said(entry: Payload) -> str:

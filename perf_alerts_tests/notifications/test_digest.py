@@ -295,8 +295,35 @@ def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDes
     desk.lifecycle.digest(judged(*late), now=desk.now)
 
     assert digests(desk)[0].payload["unmeasured"] == [
-        {"strategy": "trend", "rule": "no_data", "headline": "the drawdown is 30 %"}
+        {"strategy": "trend", "rule": "no_data", "headline": "the drawdown is 30 %", "so": ""}
     ]
+
+
+@pytest.mark.parametrize("names", [["eu"], ["eu", "us"]])
+def test_a_group_without_a_late_member_is_said_by_its_cause(
+    desk: IncidentDesk, names: list[str]
+) -> None:
+    since = {"headline": "no rows since Fri 26 Dec (5 sessions late)"}
+    late = [
+        fine(strategy=name, rule="no_data", outcome=Outcome.NO_DATA, parts=since) for name in names
+    ]
+    lacks = {"absent": names, "lacks": f"5 of 6, 80 % of capital; missing: {', '.join(names)}"}
+    groups = [
+        fine(strategy=name, outcome=outcome, message="+15.7 % in 235 sessions", parts=lacks)
+        for name, outcome in (("ALL", Outcome.PARTIAL), ("group:x", Outcome.NO_DATA))
+    ]
+    desk.lifecycle.digest(judged(fine(strategy="a"), *late, *groups), now=desk.now)
+    message = digests(desk)[0]
+
+    said = "eu" if len(names) == 1 else "2 strategies"
+    which, pronoun = ("", "it") if len(names) == 1 else (": eu, us", "them")
+    assert message.text.splitlines()[:2] == [
+        f"Not judged: {said} {since['headline']}{which}; so group:x (5 of 6, 80 % of capital) is "
+        f"not judged and ALL (5 of 6, 80 % of capital) is judged without {pronoun}.",
+        f"1 of {len(names) + 3} strategies and groups were judged for Mon 5 Jan, by "
+        f"{len(names) + 3} evaluations.",
+    ]
+    assert message.subject == f"[DIGEST] Mon 5 Jan: {len(names)} not judged"
 
 
 def test_the_next_digest_says_once_that_the_system_was_down(desk: IncidentDesk) -> None:
