@@ -162,7 +162,7 @@ def _of_group(found: Composition, context: JudgeContext) -> _Gap | None:
             "members": members,
             "present": present,
             "capital_share": found.share,
-            ABSENT: sorted(found.missing),
+            ABSENT: [*sorted(found.missing)],
         },
     )
 
