@@ -132,7 +132,11 @@ def not_judged(execution: Execution) -> str:
         return wording.cut(wording.clean(execution.shrunk), _MAXIMUM_NOTE)
     found = summaries(execution.newest) if execution.newest else {}
     worst = sorted(found.items(), key=lambda pair: WORST_FIRST.index(pair[1].outcome))
-    named = [f"{wording.clean(name)}: {each.note}" for name, each in worst if each.note]
+    named = [
+        f"{wording.clean(name)}: {each.note}"
+        for name, each in worst
+        if each.note and not each.is_told
+    ]
     rest = len(named) - _MAXIMUM_NAMED
     more = [f"and {rest} more"] if rest > 0 else []
     return wording.cut(" | ".join([*named[:_MAXIMUM_NAMED], *more]), _MAXIMUM_NOTE)

@@ -16,7 +16,7 @@ from perf_alerts_dagster.incidents.suppression import (
     is_repeat_due,
     is_repeated,
 )
-from perf_alerts_dagster.incidents.system import firing_of
+from perf_alerts_dagster.incidents.system import late_source
 from perf_alerts_dagster.judging.evaluation import (
     UNMEASURED,
     Evaluation,
@@ -124,15 +124,9 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firin
     if checks and all(
         check.outcome is Outcome.NO_DATA and check.severity is not None for check in checks
     ):
-        source = firing_of(
-            model.NO_DATA,
-            model.RECORDS,
-            alert=judgement.alert,
-            run_id=judgement.run_id,
-            as_of=judgement.as_of,
-        )
         rated = [pair for pair in rated if not _is_lateness(pair[0])]
-        return [*(model.evaluation_firing(*pair, judgement) for pair in rated), source]
+        firings = [model.evaluation_firing(*pair, judgement) for pair in rated]
+        return [*firings, late_source(checks, judgement)]
     return [model.evaluation_firing(*pair, judgement) for pair in rated]
 
 

@@ -22,8 +22,10 @@ from perf_alerts_dagster.incidents.ports import Snapshot
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import (
     HEADLINE,
+    HELD,
     UNMEASURED,
     Evaluation,
+    Evidence,
     Judgement,
     Outcome,
 )
@@ -119,7 +121,8 @@ def _payload(
 ) -> dict[str, Json]:
     """The content that is the same for all channels, JSON-ready.
 
-    Its weak breaches are those that the evidence gate holds back. `judged` counts the strategies
+    Its weak breaches are those that the evidence gate holds back, of rules without an open
+    incident; not what another rule's message says. `judged` counts the strategies
     that are `ok` or `breach`.
     """
     evaluations, gate = judgement.evaluations, settings.gate
@@ -127,10 +130,11 @@ def _payload(
     # Every strategy that shares the budget has an evaluation of its drawdown.
     strategies = sum(each.rule == DRAWDOWN.id for each in evaluations)
     accounts = total(openings, settings.budgets, strategies=strategies, gate=gate)
+    told = {(each.strategy, each.rule) for each in snapshot.incidents if not each.is_resolved}
     weak = [
         _sign(each, settings.budgets)
         for each in evaluations
-        if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
+        if _is_held_back(each, gate=gate) and (each.strategy, each.rule) not in told
     ]
     return {
         "alert": judgement.alert,
@@ -143,14 +147,14 @@ def _payload(
         "weak": [sign for _, sign in sorted(weak, key=lambda pair: pair[0])],
         # One for each strategy: where its newest row is missing, most of its rules say so.
         "unmeasured": [
-            _named(_first(judgement, name, summary.outcome))
+            _named(_first(judgement, name, summary.outcome)) | {"so": summary.so}
             for name, summary in found.items()
-            if summary.outcome in UNMEASURED
+            if summary.outcome in UNMEASURED and not summary.is_told
         ],
         "partial": [
             {"strategy": name, "message": summary.note}
             for name, summary in found.items()
-            if summary.outcome is Outcome.PARTIAL
+            if summary.outcome is Outcome.PARTIAL and not summary.is_told
         ],
         "too_little": [
             {"strategy": name, "message": note}
@@ -169,6 +173,13 @@ def _first(judgement: Judgement, name: str, outcome: Outcome) -> Evaluation:
     return min(rules)[2]
 
 
+def _is_held_back(evaluation: Evaluation, *, gate: bool) -> bool:
+    """Whether it is a breach of which nobody is told: too frequent, shown only, or held."""
+    if evaluation.outcome is not Outcome.BREACH or evaluation.is_notified(gate=gate):
+        return False
+    return HELD in evaluation.parts or evaluation.evidence is not Evidence.STRONG
+
+
 def _sign(evaluation: Evaluation, budgets: Budgets) -> tuple[tuple[bool, float, str], Json]:
     """How near a weak breach is to being notified, to sort by, and the breach."""
     levels = evaluation.parts.get("levels")
@@ -184,10 +195,13 @@ def _sign(evaluation: Evaluation, budgets: Budgets) -> tuple[tuple[bool, float, 
     elif value is not None and limit:
         distance = abs(value - limit) / abs(limit)
     sign: dict[str, Json] = {**_named(evaluation), "value": value, "limit": limit}
-    sign |= {"p_year": share, "level": level}
+    # One that an upgrade holds may be rarer.
+    sign |= {"p_year": share, "level": None if HELD in evaluation.parts else level}
     return (share is None, distance, evaluation.dedup_key), sign
 
 
 def _named(evaluation: Evaluation) -> dict[str, Json]:
     named: dict[str, Json] = {"strategy": evaluation.strategy, "rule": evaluation.rule}
-    return named | {HEADLINE: evaluation.parts.get(HEADLINE) or evaluation.message}
+    # Only its sentence says why a strong one is held.
+    known = None if HELD in evaluation.parts else evaluation.parts.get(HEADLINE)
+    return named | {HEADLINE: known or evaluation.message}

@@ -25,9 +25,9 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """An incident of a strategy that was opened, with its highest severity so far.
+    """An event of a strategy that was opened, with its highest severity so far.
 
-    `is_limit`: it passed a limit, which needs no evidence and has no share of the budget.
+    `is_limit`: it only passed limits, which need no evidence and have no share of the budget.
     """
 
     strategy: str
@@ -39,7 +39,7 @@ class Opening:
 def opening_of(
     strategy: str, rule: str, severity: Severity, evidence: str | None, p_year: float | None
 ) -> Opening | None:
-    """The opening of a stored incident; None for one about data or the system.
+    """What a stored incident is of its event's opening; None for one about data or the system.
 
     The strategy's own line of the drawdown is rated, an emergency, and inside the budget.
     """
@@ -49,6 +49,16 @@ def opening_of(
     is_line = rule == DRAWDOWN.id and severity is Severity.EMERGENCY and p_year is not None
     is_limit = evidence == Evidence.UNGATED and not is_line
     return Opening(strategy=strategy, rule=rule, severity=severity, is_limit=is_limit)
+
+
+def of_event(leader: str, found: Sequence[Opening]) -> Opening:
+    """The opening of an event, by what its incidents (n >= 1) are of it, the oldest first."""
+    return Opening(
+        strategy=leader,
+        rule=found[0].rule,
+        severity=max((each.severity for each in found), key=lambda severity: severity.rank),
+        is_limit=all(each.is_limit for each in found),
+    )
 
 
 def year_before(now: datetime) -> datetime:

@@ -3,11 +3,14 @@
 Every such incident is made from its row; docs/operations.md shows the same table.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.incidents import model
+from perf_alerts_dagster.judging.evaluation import HEADLINE, Evaluation, Judgement, headed
 from perf_alerts_dagster.scheduler import limits
 
 
@@ -139,7 +142,7 @@ SYSTEM: dict[str, SystemIncident] = {
     ),
     model.NO_DATA: SystemIncident(
         title="no recent data",
-        message="no strategy of the source has a recent row",
+        message="no strategy of the source has a recent row: {since}, {strategies}",
         cause="every judged strategy of the source is late",
         limit="`ALERT_MAX_DATA_LAG_SESSIONS`",
         ends="the first strategy with a recent row",
@@ -178,3 +181,25 @@ def firing_of(
         run_id=run_id,
         as_of=as_of,
     )
+
+
+def late_source(checks: Sequence[Evaluation], judgement: Judgement) -> model.Firing:
+    """The one problem of a source of which every judged strategy is late.
+
+    Args:
+        checks: `no_data` of each of them, at least one.
+        judgement: Theirs.
+    """
+    # There are no rows since those of the strategy that is the least late.
+    newest = min(checks, key=lambda check: check.value or 0.0)
+    since = str(newest.parts.get(HEADLINE) or newest.message)
+    firing = firing_of(
+        model.NO_DATA,
+        model.RECORDS,
+        alert=judgement.alert,
+        run_id=judgement.run_id,
+        as_of=judgement.as_of,
+        since=since,
+        strategies=counted(len(checks), "strategy"),
+    )
+    return replace(firing, parts={**firing.parts, **headed(since)})

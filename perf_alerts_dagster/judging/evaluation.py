@@ -54,6 +54,9 @@ class Evidence(StrEnum):
 # parts: for a subject, after the strategy's name.
 HEADLINE = "headline"
 _MAXIMUM_HEADLINE = 60
+# What rows are missing, in words, and the members of a group that are, in its parts.
+LACKS = "lacks"
+ABSENT = "absent"
 # What is kept of a breach that only a new method found, in its parts; see `judging.upgrade`.
 HELD = "held"
 # Why a breach that is notified was one, in its parts; see `judging.explained`.

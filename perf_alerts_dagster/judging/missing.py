@@ -10,7 +10,7 @@ import numpy as np
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.wording import SHOWN, first_few
 from perf_alerts_dagster.judging.context import JudgeContext
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.evaluation import ABSENT, LACKS, Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.exceedances import JOINT
 from perf_alerts_dagster.records.members import NEWEST, Absence, Composition, Group, without_rows
@@ -46,9 +46,9 @@ def without_good_news(
     A strategy without the row of its newest session is `no_data`; without another one of its
     newest 20, `partial`. A group with missing members is `partial` where the others hold half of
     its capital, else `no_data`. Breaches stay. The message names what is missing, as `missing` of
-    the parts does; `membership` of a group's parts is a digest of its members, `live_since` the
-    first live day of what a rule over the whole life sees. While a member's session is open, its
-    group is provisional.
+    the parts does, `lacks` in words and `absent` by a group's members; `membership` of a group's
+    parts is a digest of its members, `live_since` the first live day of what a rule over the whole
+    life sees. While a member's session is open, its group is provisional.
 
     Args:
         evaluations: Those of strategies and groups, and the joint exceedances.
@@ -124,7 +124,7 @@ def _tempered(
         evaluation,
         outcome=gap.outcome if evaluation.outcome is Outcome.OK else evaluation.outcome,
         message=f"{evaluation.message}; {gap.text}",
-        parts={**gap.parts, **parts, "missing": list(gap.missing)},
+        parts={**gap.parts, **parts, "missing": list(gap.missing), LACKS: gap.text},
     )
 
 
@@ -158,7 +158,12 @@ def _of_group(found: Composition, context: JudgeContext) -> _Gap | None:
         text=f"{present} of {members}{share}; missing: {first_few(said)}",
         missing=missing,
         is_earlier=False,
-        parts={"members": members, "present": present, "capital_share": found.share},
+        parts={
+            "members": members,
+            "present": present,
+            "capital_share": found.share,
+            ABSENT: [*sorted(found.missing)],
+        },
     )
 
 

@@ -1,12 +1,19 @@
 """A strategy's outcome over all of its rules, and what too little data leaves unwatched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import LACKING
-from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import (
+    ABSENT,
+    LACKS,
+    UNMEASURED,
+    Evaluation,
+    Judgement,
+    Outcome,
+)
 from perf_alerts_dagster.judging.rules import hedged, mandates
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, OF_SHADOWS, RULES
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT
@@ -58,12 +65,15 @@ class TooLittle:
 class Summary:
     """A strategy's outcome in one word; `too_little` where most of its rules lack data.
 
-    `note` says why it was not judged, or not in full; empty where it was.
+    `note` says why it was not judged, or not in full; empty where it was. `so` says what its
+    missing rows mean for its groups. `is_told`: that is all that a group lacks.
     """
 
     outcome: Outcome
     too_little: TooLittle | None = None
     note: str = ""
+    so: str = ""
+    is_told: bool = False
 
 
 def listed(names: Sequence[str]) -> str:
@@ -103,7 +113,9 @@ def summary_of(evaluations: Sequence[Evaluation]) -> Summary:
     outcome = min(seen, key=WORST_FIRST.index)
     note = str(too_little or "")
     if outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.PARTIAL):
-        note = next(each.message for each in evaluations if each.outcome is outcome)
+        first = next(each for each in evaluations if each.outcome is outcome)
+        # What is within its limits on the rows that are there is no reason.
+        note = str(first.parts.get(LACKS) or first.message)
     return Summary(outcome=outcome, too_little=too_little, note=note)
 
 
@@ -116,8 +128,44 @@ def by_strategy(judgement: Judgement) -> dict[str, list[Evaluation]]:
 
 
 def summaries(judgement: Judgement) -> dict[str, Summary]:
-    """The summary of each strategy, by its name."""
-    return {name: summary_of(evaluations) for name, evaluations in by_strategy(judgement).items()}
+    """The summary of each strategy, by its name; what is missing is said once, by its cause."""
+    evaluations = by_strategy(judgement)
+    found = {name: summary_of(each) for name, each in evaluations.items()}
+    blind = {name for name, summary in found.items() if summary.outcome in UNMEASURED}
+    without: dict[str, list[str]] = {}
+    for name, own in evaluations.items():
+        parts = next((each.parts for each in own if ABSENT in each.parts), None)
+        if parts is None:
+            continue
+        absent = parts[ABSENT]
+        missing = {str(each) for each in absent} if isinstance(absent, list) else set()
+        for member in missing & blind:
+            without.setdefault(member, []).append(name)
+        is_lacking = found[name].outcome in (Outcome.NO_DATA, Outcome.PARTIAL)
+        found[name] = replace(found[name], is_told=is_lacking and missing <= blind)
+    for member, groups in without.items():
+        shares = {name: _present(evaluations[name]) for name in groups}
+        so = _consequence(shares, [name for name in groups if found[name].outcome in UNMEASURED])
+        note = f"{found[member].note}; {so}"
+        found[member] = replace(found[member], so=so, note=note)
+    return found
+
+
+def _present(evaluations: Sequence[Evaluation]) -> str:
+    """The members of a group that are there, such as `39 of 40, 98 % of capital`."""
+    lacks = next(str(each.parts[LACKS]) for each in evaluations if ABSENT in each.parts)
+    return lacks.partition(";")[0]
+
+
+def _consequence(shares: Mapping[str, str], blind: Sequence[str]) -> str:
+    """What a missing member means for its groups: `so ALL (2 of 3) is judged without it`."""
+    rest = [name for name in shares if name not in blind]
+    said = []
+    for names, how in ((blind, "not judged"), (rest, "judged without it")):
+        if names:
+            groups = listed([f"{name} ({shares[name]})" for name in names])
+            said.append(f"{groups} {'is' if len(names) == 1 else 'are'} {how}")
+    return f"so {listed(said)}"
 
 
 def outcomes(judgement: Judgement) -> dict[str, Outcome]:

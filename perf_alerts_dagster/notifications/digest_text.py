@@ -20,6 +20,8 @@ _LATER_LISTS = ("partial", "too_little")
 # Lines of a list that are shown.
 _SHOWN = 20
 _MAXIMUM_LINE = 500
+# In place of what there is no room for.
+_MORE = "; …"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +73,39 @@ def _list(payload: Payload, name: str) -> list[dict[str, Json]]:
     return [entry for entry in listed if isinstance(entry, dict)]
 
 
-def subject_of(digest: Digest) -> str:
-    """The digest in a line: what could not be judged, and what is open with the worst number."""
+def subject_of(digest: Digest, maximum: int) -> str:
+    """What could not be judged, and what is open with the worst number, as far as there is room."""
     news, weak, late = digest.news, digest.of_rule(late=False), digest.of_rule(late=True)
     worst = f", worst {words.named(news[0].lead)}" if news else ""
     known = [
-        (len(digest.lists["unmeasured"]), "not judged"),
-        (len(news), f"open{worst}"),
-        (len(digest.lists["too_little"]), "with too little data"),
-        (len(digest.lists["partial"]), "judged in part"),
-        (len(late), "late"),
-        (len(weak), "weak"),
+        (len(digest.lists["unmeasured"]), "not judged", ""),
+        (len(news), "open", worst),
+        (len(digest.lists["too_little"]), "with too little data", ""),
+        (len(digest.lists["partial"]), "judged in part", ""),
+        (len(late), "late", ""),
+        (len(weak), "weak", ""),
     ]
-    said = [f"{count} {label}" for count, label in known if count]
+    said = [(f"{count} {label}", more) for count, label, more in known if count]
     if not said:
         # Rows of the version before do not say whether all is well: then it is not said.
         is_well = digest.payload.get("all_is_well") is True
-        said = ["all is well" if is_well else f"{digest.judged} judged, none open"]
-    return f"[DIGEST] {digest.day}: {'; '.join(said)}"
+        said = [("all is well" if is_well else f"{digest.judged} judged, none open", "")]
+    subject = f"[DIGEST] {digest.day}: {'; '.join(text + more for text, more in said)}"
+    if len(subject) <= maximum:
+        return subject
+    room = maximum - len(_MORE) - len(f"[DIGEST] {digest.day}: ")
+    return f"[DIGEST] {digest.day}: {_fitting(said, room)}{_MORE}"
+
+
+def _fitting(said: Sequence[tuple[str, str]], room: int) -> str:
+    """The first of the parts that there is room for, in full or else without their additions."""
+    shown = ""
+    for text, more in said:
+        joined = f"{shown}; {text}" if shown else text
+        if len(joined) > room:
+            break
+        shown = joined + more if len(joined + more) <= room else joined
+    return shown
 
 
 def lines_of(digest: Digest, wording: Wording) -> list[Line]:
@@ -181,17 +198,27 @@ def _weak(digest: Digest) -> list[str]:
 
 def _alike(entries: Iterable[Payload]) -> list[str]:
     """Entries in words, those that say the same together: a late source is one of them."""
-    names: dict[str, list[str]] = {}
+    names: dict[tuple[str, str], list[str]] = {}
     for each in entries:
-        names.setdefault(_said(each), []).append(clean(each["strategy"]))
+        # Rows of the version before do not say what it means for groups.
+        so = clean(each.get("so") or "", _MAXIMUM_LINE)
+        names.setdefault((_said(each), so), []).append(clean(each["strategy"]))
     shown = [
-        f"{each[0]} {said}"
-        if len(each) == 1
-        else f"{counted(len(each), 'strategy')} {said}: {first_few(sorted(each))}"
-        for said, each in sorted(names.items(), key=lambda pair: -len(pair[1]))
+        _together(said, so, each)
+        for (said, so), each in sorted(names.items(), key=lambda pair: -len(pair[1]))
     ]
     rest = len(shown) - _SHOWN
     return shown[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
+
+
+def _together(said: str, so: str, names: Sequence[str]) -> str:
+    is_one = len(names) == 1
+    text = f"{names[0]} {said}"
+    if not is_one:
+        text = f"{counted(len(names), 'strategy')} {said}: {first_few(sorted(names))}"
+    if so and not is_one and so.endswith(" without it"):
+        so = f"{so.removesuffix('it')}them"
+    return f"{text}; {so}" if so else text
 
 
 def _said(entry: Payload) -> str:

@@ -244,5 +244,6 @@ def _digest(row: Notification, wording: Wording, mark: str) -> Message:
     lists: dict[str, Json] = {name: [*listed[:LISTED]] for name, listed in digest.lists.items()}
     totals: dict[str, Json] = {name: len(listed) for name, listed in digest.lists.items()}
     payload = {**row.payload, **lists, "totals": totals}
-    subject, lines = digest_text.subject_of(digest), digest_text.lines_of(digest, wording)
+    room = MAXIMUM_SUBJECT - len(f"{mark} " if mark else "")
+    subject, lines = digest_text.subject_of(digest, room), digest_text.lines_of(digest, wording)
     return _message(row.key, row.kind.value, subject, [Block(lines=lines)], payload, mark=mark)

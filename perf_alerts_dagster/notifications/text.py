@@ -96,7 +96,7 @@ def headline(incident: Payload) -> str:
     """The number of a breach with its day or since when; in other words where it has none."""
     known = clean(part(incident, HEADLINE) or "", _MAXIMUM_HEADLINE)
     if not incident["strategy"]:
-        return title(incident)
+        return known or title(incident)
     return known or f"{title(incident)} {value_words(incident, incident['value'])}".rstrip()
 
 

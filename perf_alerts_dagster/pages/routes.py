@@ -195,7 +195,9 @@ async def incidents(request: Request) -> Response:
         newest = api_of(request).parts.store.latest
         judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
         found = summaries(judgement) if judgement else {}
-        unjudged = {name: summary for name, summary in found.items() if summary.note}
+        unjudged = {
+            name: summary for name, summary in found.items() if summary.note and not summary.is_told
+        }
     return rendered(
         "incidents.html",
         session=session,

@@ -1,6 +1,8 @@
 """Incidents about the source, groups and the system itself: opened once, ended by success."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,25 @@ def test_a_source_that_is_late_as_a_whole_is_one_incident(desk: IncidentDesk) ->
     incident = desk.only()
     assert (incident.strategy, incident.rule, incident.breaches) == ("", "no_data", 2)
     assert incident.severity is Severity.CRITICAL
+
+
+def test_a_late_source_says_since_when_and_how_many_strategies_have_no_row(
+    desk: IncidentDesk,
+) -> None:
+    def since(day: str, sessions: int) -> dict[str, Any]:
+        headline = f"no rows since {day} ({sessions} sessions late)"
+        return {"parts": {"headline": headline}, "value": float(sessions)}
+
+    desk.judge(
+        replace(late("carry"), **since("Mon 29 Dec", 5)),
+        replace(late("trend"), **since("Wed 31 Dec", 3)),
+    )
+    (row,) = desk.memory.rows.values()
+    message = message_of(row, wording=Wording())
+
+    said = "no rows since Wed 31 Dec (3 sessions late)"
+    assert message.subject == f"[CRITICAL] records: {said}"
+    assert f"no strategy of the source has a recent row: {said}, 2 strategies" in message.text
 
 
 def test_the_sources_incident_is_over_with_the_first_fresh_row(desk: IncidentDesk) -> None:

@@ -15,6 +15,7 @@ from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome, notified
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.summary import Summary, summaries
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
@@ -253,3 +254,42 @@ def test_four_of_five_crash_while_the_fifth_is_late_and_the_desk_breaches() -> N
     desk = IncidentDesk()
     desk.judge(*found.evaluations, as_of=LAST)
     assert any("opened critical ALL/policy_daily_loss" in line for line in desk.deliver())
+
+
+def summed(found: Reading) -> dict[str, Summary]:
+    """The summaries over the rules that do not breach."""
+    made = judge(found)
+    calm = tuple(one for one in made.evaluations if one.outcome is not Outcome.BREACH)
+    return summaries(replace(made, evaluations=calm))
+
+
+def test_a_missing_member_is_said_once_with_what_it_means_for_its_groups() -> None:
+    both = [replace(money(name), group="carry") for name in "ab"]
+    late = replace(money("late", 150.0, without=tuple(range(5))), group="carry")
+    found = summed(reading(*both, late))
+
+    so = "so {} and group:carry (2 of 3, 57 % of capital) are judged without it"
+    assert found["late"].so == so.format("ALL (2 of 3, 57 % of capital)")
+    assert found["late"].note.startswith(f"no rows since {said(day(ROWS - 6))}: 5 sessions late")
+    assert found["late"].note.endswith(f"; {found['late'].so}")
+    assert (found["ALL"].outcome, found["ALL"].is_told) == (Outcome.PARTIAL, True)
+    assert found["ALL"].note == (
+        f"2 of 3, 57 % of capital; missing: late since {said(day(ROWS - 5))}"
+    )
+
+
+def test_a_group_that_lacks_half_of_its_capital_is_said_not_to_be_judged() -> None:
+    late = replace(money("late", 300.0, without=tuple(range(5))), group="carry")
+    found = summed(reading(money("a"), money("b", 400.0), replace(late, group="x")))
+
+    assert found["late"].so == "so ALL (2 of 3, 62 % of capital) is judged without it"
+    most = summed(reading(money("a"), money("b"), late))
+    assert most["late"].so == "so ALL (2 of 3, 40 % of capital) is not judged"
+    assert (most["ALL"].outcome, most["ALL"].is_told) == (Outcome.NO_DATA, True)
+
+
+def test_a_gap_of_a_judged_member_stays_a_note_of_the_group() -> None:
+    found = summed(reading(money("a"), money("gap", without=(2,))))
+
+    assert (found["ALL"].outcome, found["ALL"].is_told) == (Outcome.PARTIAL, False)
+    assert found["ALL"].note == f"no row of gap on {said(day(ROWS - 3))}"

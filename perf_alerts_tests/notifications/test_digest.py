@@ -295,8 +295,35 @@ def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDes
     desk.lifecycle.digest(judged(*late), now=desk.now)
 
     assert digests(desk)[0].payload["unmeasured"] == [
-        {"strategy": "trend", "rule": "no_data", "headline": "the drawdown is 30 %"}
+        {"strategy": "trend", "rule": "no_data", "headline": "the drawdown is 30 %", "so": ""}
     ]
+
+
+@pytest.mark.parametrize("names", [["eu"], ["eu", "us"]])
+def test_a_group_without_a_late_member_is_said_by_its_cause(
+    desk: IncidentDesk, names: list[str]
+) -> None:
+    since = {"headline": "no rows since Fri 26 Dec (5 sessions late)"}
+    late = [
+        fine(strategy=name, rule="no_data", outcome=Outcome.NO_DATA, parts=since) for name in names
+    ]
+    lacks = {"absent": names, "lacks": f"5 of 6, 80 % of capital; missing: {', '.join(names)}"}
+    groups = [
+        fine(strategy=name, outcome=outcome, message="+15.7 % in 235 sessions", parts=lacks)
+        for name, outcome in (("ALL", Outcome.PARTIAL), ("group:x", Outcome.NO_DATA))
+    ]
+    desk.lifecycle.digest(judged(fine(strategy="a"), *late, *groups), now=desk.now)
+    message = digests(desk)[0]
+
+    said = "eu" if len(names) == 1 else "2 strategies"
+    which, pronoun = ("", "it") if len(names) == 1 else (": eu, us", "them")
+    assert message.text.splitlines()[:2] == [
+        f"Not judged: {said} {since['headline']}{which}; so group:x (5 of 6, 80 % of capital) is "
+        f"not judged and ALL (5 of 6, 80 % of capital) is judged without {pronoun}.",
+        f"1 of {len(names) + 3} strategies and groups were judged for Mon 5 Jan, by "
+        f"{len(names) + 3} evaluations.",
+    ]
+    assert message.subject == f"[DIGEST] Mon 5 Jan: {len(names)} not judged"
 
 
 def test_the_next_digest_says_once_that_the_system_was_down(desk: IncidentDesk) -> None:
@@ -386,6 +413,65 @@ def test_weak_signs_are_a_line_a_strategy_the_nearest_to_its_limit_first(
         "- unrated_too beyond by much",
         "- no_limit beyond nothing",
     ]
+
+
+def test_a_strong_breach_is_no_weak_sign_unless_an_upgrade_holds_it(desk: IncidentDesk) -> None:
+    told_elsewhere = {"told_as": "info", "headline": "earns less than its backtest"}
+    held = {"told_as": "info", "held": {}, "headline": "-22.4 % below its high of 3 Feb"}
+    note = "fell; not notified: found by the new method"
+    desk.lifecycle.digest(
+        judged(
+            breach(rule="mean_shortfall_252", parts=told_elsewhere),
+            breach(rule="interval_breach", severity=Severity.INFO),
+            breach(strategy="held", parts=held, message=note),
+        ),
+        now=desk.now,
+    )
+
+    assert digests(desk)[0].payload["weak"] == [
+        {
+            "strategy": "held",
+            "rule": "max_drawdown",
+            "headline": note,
+            "value": -0.3,
+            "limit": -0.2,
+            "p_year": 0.01,
+            "level": None,
+        }
+    ]
+
+
+def test_a_breach_whose_incident_is_open_is_no_weak_sign(desk: IncidentDesk) -> None:
+    desk.judge(breach(), breach(strategy="carry"))
+    weak = breach(evidence=Evidence.WEAK, p_year=0.06)
+    found = judged(weak, replace(weak, rule="other"), replace(weak, strategy="value"))
+    desk.lifecycle.digest(found, now=desk.now)
+
+    listed = digests(desk)[0].payload["weak"]
+    assert isinstance(listed, list)
+    assert [(each["strategy"], each["rule"]) for each in listed if isinstance(each, dict)] == [
+        ("trend", "other"),
+        ("value", "max_drawdown"),
+    ]
+
+
+@pytest.mark.parametrize("length", range(8, 66))
+def test_a_subject_has_whole_parts_in_so_much_room_as_there_is(
+    desk: IncidentDesk, length: int
+) -> None:
+    parts = {"headline": "earns 27.8 % a year below its backtest since 2 Dec 2025"}
+    desk.judge(breach(strategy="s" * length, parts=parts))
+    gone = [fine(strategy=f"g{place}", outcome=Outcome.NO_DATA) for place in range(12)]
+    weak = breach(strategy="carry", evidence=Evidence.WEAK)
+    part = fine(strategy="part", outcome=Outcome.PARTIAL)
+    desk.lifecycle.digest(judged(*gone, part, weak), now=desk.now)
+    subject = digests(desk)[0].subject
+
+    assert len(subject) <= 120
+    said = ["12 not judged", "1 open", "1 judged in part", "1 weak"]
+    worst = f", worst {'s' * length} {parts['headline']}"
+    shown = subject.removeprefix("[DIGEST] Mon 5 Jan: ").replace(worst, "").split("; ")
+    assert shown in (said, [*said[:2], "…"], [*said[:3], "…"], [*said, "…"])
 
 
 def test_it_only_counts_what_was_sent_by_the_same_execution(desk: IncidentDesk) -> None:
