@@ -12,7 +12,7 @@ from perf_alerts_dagster.notifications import text as words
 from perf_alerts_dagster.notifications.body import Line
 from perf_alerts_dagster.notifications.news import News, news_of
 from perf_alerts_dagster.notifications.text import Payload, Wording, clean, number
-from perf_alerts_dagster.notifications.titles import title_of
+from perf_alerts_dagster.notifications.titles import is_desk, title_of
 
 _LISTS = ("incidents", "weak", "unmeasured", "partial", "too_little")
 # Lists that rows of the version before do not have.
@@ -132,7 +132,8 @@ def lines_of(digest: Digest, wording: Wording) -> list[Line]:
     texts += _sent(digest.news, wording.zone)
     if still_open:
         texts.append(f"{counted(len(still_open), 'event')} still open:")
-        texts += _bullets([_open_line(each, digest.lists["incidents"]) for each in still_open])
+        of_desk = [each for each in digest.lists["incidents"] if is_desk(each)]
+        texts += _bullets([_open_line(each, of_desk) for each in still_open])
     elif not digest.news:
         texts.append("No incident is open.")
     weak = _weak(digest)
@@ -165,13 +166,13 @@ def _sent(news: Sequence[News], zone: tzinfo) -> list[str]:
     return [f"{counted(len(sent), 'event')} {were} sent at {at:%H:%M %Z}."]
 
 
-def _open_line(news: News, known: Sequence[Payload]) -> str:
+def _open_line(news: News, of_desk: Sequence[Payload]) -> str:
     """An open event in a line: its badge, number, since when, and who answered it."""
     first = min(str(each["first_as_of"] or "") for each in news.incidents)
     since = "" if first == str(news.lead["as_of"]) else words.day(first, beside=news.session)
     by = news.lead["acknowledged_by"]
     said = [
-        title_of(news, known),
+        title_of(news, of_desk),
         f"open since {since}" if since else "",
         f"acknowledged by {clean(by)}" if by else "",
         f"{len(news.incidents)} rules" if len(news.incidents) > 1 else "",
