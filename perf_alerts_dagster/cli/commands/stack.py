@@ -38,6 +38,18 @@ from perf_alerts_dagster.settings import Settings, load_settings
 _POLL = 2.0
 _AGAIN = 15.0
 _SHOWN = 15.0
+_MIGRATE = ("-m", "perf_alerts_dagster.cli", "migrate")
+_CHANNELS = """
+import sys
+from perf_alerts_dagster.bootstrap.notifications import open_all_channels
+from perf_alerts_dagster.core.errors import SettingsError
+from perf_alerts_dagster.settings import load_settings
+try:
+    open_all_channels(load_settings())
+except SettingsError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+"""
 
 
 @click.command()
@@ -71,10 +83,10 @@ def up(first_runs: bool, proxy: bool, standby: bool) -> None:
 
     settings = output.settings_with_warnings()
     if settings.notify_urls or settings.escalation_urls:
-        _apart(settings, "--channels", task="opening the channels")
+        _apart(settings, "-c", _CHANNELS, task="opening the channels")
     make_state_dir(settings)
     with only_stack(settings.state_dir), _databases(settings, standby=standby):
-        _apart(settings, task="the migration of the alert store")
+        _apart(settings, *_MIGRATE, task="the migration of the alert store")
         key = first_admin_key(settings) if proxy else None
         ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
 
@@ -107,8 +119,7 @@ def home() -> None:
 
 
 @click.command()
-@click.option("--channels", is_flag=True, hidden=True, help="Only open the channels, for `up`.")
-def migrate(*, channels: bool) -> None:
+def migrate() -> None:
     """Bring the alert store to this version; `up`, `home` and `run` do it too.
 
     For stores that other processes write: migrate once, before the new version starts. Safe to
@@ -116,13 +127,7 @@ def migrate(*, channels: bool) -> None:
     """
     from perf_alerts_dagster.bootstrap.records import migrate_store
 
-    settings = load_settings()
-    if channels:
-        from perf_alerts_dagster.bootstrap.notifications import open_all_channels
-
-        open_all_channels(settings)
-        return
-    migrate_store(settings)
+    migrate_store(load_settings())
     OUT.print("the alert store is at this version")
 
 
@@ -298,9 +303,9 @@ def _databases(settings: Settings, *, standby: bool) -> AbstractContextManager[N
 
 
 def _apart(settings: Settings, *words: str, task: str) -> None:
-    """Run `migrate` in a process of its own: the modules needed once would stay in memory."""
+    """Run Python in a process of its own: the modules needed once would stay in memory."""
     process = subprocess.Popen(  # noqa: S603 - words of ours
-        [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate", *words],
+        [sys.executable, *words],
         env={**os.environ, **settings.environment()},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -315,7 +320,7 @@ def _apart(settings: Settings, *words: str, task: str) -> None:
     if process.returncode == 2:
         raise SettingsError(stderr.strip())
     if process.returncode != 0:
-        ended = f"`perf-alerts migrate` ended with exit code {process.returncode}"
+        ended = f"{task} ended with exit code {process.returncode}"
         raise StoreUnavailable(stderr.strip() or ended)
 
 
