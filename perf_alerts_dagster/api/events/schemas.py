@@ -144,9 +144,13 @@ def history_of(incidents: Incidents, event: Event, now: datetime) -> EventHistor
 
 
 def shown_by(event: Event | None, listed: Sequence[Incident]) -> Incident:
-    """The incident by which an event is shown: the one that names it, else the worst of all."""
+    """The incident by which an event is shown: the one that names it, else the worst of all.
+
+    Once that of its leader is over, it is the worst one that goes on.
+    """
+    listed = [each for each in listed if not each.is_resolved] or listed
     lead = None if event is None else lead_of(event, listed)
-    return lead or max(listed, key=lambda each: (not each.is_resolved, each.severity.rank, each.id))
+    return lead or max(listed, key=lambda each: (each.severity.rank, each.id))
 
 
 def headline_of(incident: Incident) -> str:
