@@ -52,12 +52,16 @@ def opening_of(
 
 
 def of_event(leader: str, found: Sequence[Opening]) -> Opening:
-    """The opening of an event, by what its incidents (n >= 1) are of it, the oldest first."""
+    """The opening of an event, by what its incidents (n >= 1) are of it, the oldest first.
+
+    A limit that is passed as well makes no false alarm, nor a critical of one.
+    """
+    rated = [each for each in found if not each.is_limit] or found
     return Opening(
         strategy=leader,
-        rule=found[0].rule,
-        severity=max((each.severity for each in found), key=lambda severity: severity.rank),
-        is_limit=all(each.is_limit for each in found),
+        rule=rated[0].rule,
+        severity=max((each.severity for each in rated), key=lambda severity: severity.rank),
+        is_limit=rated[0].is_limit,
     )
 
 

@@ -8,6 +8,7 @@ from perf_alerts_dagster.incidents.ledger import (
     Ledger,
     Opening,
     ledger_of,
+    of_event,
     opening_of,
     sentence,
     total,
@@ -145,3 +146,13 @@ def test_without_the_gate_one_line_says_that_no_budget_holds() -> None:
         "false alarms: no budget holds (ALERT_RULE_PRESET=documented); 1 openings from warning on "
         "and 0 critical in the last 365 days"
     )
+
+
+def test_a_limit_that_is_passed_beside_a_rated_rule_makes_the_event_no_worse() -> None:
+    rated = Opening(strategy="trend", rule="interval_breach", severity=Severity.WARNING)
+    limit = Opening(
+        strategy="trend", rule="policy_daily_loss", severity=Severity.CRITICAL, is_limit=True
+    )
+
+    assert of_event("trend", [limit, rated]) == rated
+    assert of_event("trend", [limit]) == limit
