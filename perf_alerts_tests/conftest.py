@@ -1,5 +1,6 @@
 """What tests of any folder may ask for."""
 
+import os
 import tempfile
 import uuid
 import warnings
@@ -12,6 +13,9 @@ import pytest
 from sqlalchemy import make_url
 
 from perf_alerts_tests.receivers import Receiver, http_receiver
+
+# Workers of xdist set it, and commands would print for a terminal of that width.
+os.environ.pop("COLUMNS", None)
 
 pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.databases"]
 

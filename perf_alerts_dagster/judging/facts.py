@@ -9,8 +9,6 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Outcome
-from perf_alerts_dagster.judging.rules.exceedances import JOINT
-from perf_alerts_dagster.records.groups import ALL, is_group
 from perf_alerts_dagster.records.members import Group
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
@@ -25,20 +23,12 @@ def with_facts(
     """The evaluations, where each that opens an incident by itself says what a person asks first.
 
     `day` of the parts is the newest judged session: its return, P&L and currency (None without),
-    the worst day of at most three years before, and as `desk` what `ALL` of its currency made,
-    where that was judged for the session. `owner` and `in_group` are the strategy's, where it has
-    them. `contributions` of a group are the three largest losses of that session,
+    and the worst day of at most three years before. `owner` and `in_group` are the strategy's,
+    where it has them. `contributions` of a group are the three largest losses of that session,
     what each adds to the group's return, and its `share` of the loss where the group lost.
     """
-    blind = {
-        each.strategy
-        for each in evaluations
-        if each.outcome in UNMEASURED and each.rule != JOINT.id
-    }
-    seen = context.records.keys() - blind
-    desks = [group for name, group in groups.items() if group.base == ALL and name in seen]
     return tuple(
-        replace(each, parts={**each.parts, **_facts(each, context, groups, desks)})
+        replace(each, parts={**each.parts, **_facts(each, context, groups)})
         if _opens(each)
         else each
         for each in evaluations
@@ -54,31 +44,19 @@ def _opens(evaluation: Evaluation) -> bool:
 
 
 def _facts(
-    evaluation: Evaluation,
-    context: JudgeContext,
-    groups: Mapping[str, Group],
-    desks: Sequence[Group],
+    evaluation: Evaluation, context: JudgeContext, groups: Mapping[str, Group]
 ) -> dict[str, Json]:
     name, is_provisional = evaluation.strategy, evaluation.provisional
     record = context.records.get(name)
     if record is None:
         return {}
-
-    def rows_of(record: StrategyRecord) -> StrategyRecord:
-        return record if is_provisional else context.finals(record)
-
-    rows = rows_of(record)
+    rows = record if is_provisional else context.finals(record)
     if not len(rows):
         return {}
 
     def made() -> dict[str, Json]:
         known = rows.until_wipe_out()
-        day = _day(known, context.periods_of(name))
-        for desk in desks:
-            if _is_in(known, desk):
-                made_by = rows_of(context.records[desk.record.strategy])
-                day |= _made(made_by, known.dates[-1])
-        facts: dict[str, Json] = {"day": day}
+        facts: dict[str, Json] = {"day": _day(known, context.periods_of(name))}
         if record.owner:
             facts["owner"] = record.owner
         if record.group:
@@ -106,21 +84,6 @@ def _day(rows: StrategyRecord, periods_per_year: float) -> dict[str, Json]:
         "worst_before": worst,
         "years_before": round(len(before) / periods_per_year, 1),
     }
-
-
-def _is_in(rows: StrategyRecord, desk: Group) -> bool:
-    """Whether a strategy is a member of a desk, or a group is one of its currency."""
-    name = rows.strategy
-    if is_group(name):
-        return name != desk.record.strategy and rows.currency == desk.record.currency
-    return any(member.name == name for member in desk.members)
-
-
-def _made(desk: StrategyRecord, session: np.datetime64) -> dict[str, Json]:
-    """What a desk made in its newest session, where that is the one asked for."""
-    if session not in desk.dates[-1:]:
-        return {}
-    return {"desk": {"return": float(desk.returns[-1]), "name": desk.strategy}}
 
 
 def _contributions(group: Group, rows: StrategyRecord) -> list[Json]:

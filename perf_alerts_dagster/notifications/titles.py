@@ -69,9 +69,6 @@ def _desk(news: News, of_desk: Iterable[Payload]) -> str:
     if is_desk(news.lead):
         return ""
     day = words.facts(news.lead, "day")
-    known = day.get("desk")
-    if isinstance(known, dict) and (is_day(news.lead) or any(map(is_desk, news.incidents))):
-        return _made(clean(known.get("name")), known.get("return"))
     for each in (*filter(is_desk, news.incidents), *of_desk):
         other = words.facts(each, "day")
         is_mine = each in news.incidents or is_day(news.lead)

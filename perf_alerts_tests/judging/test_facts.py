@@ -47,10 +47,8 @@ def test_a_breach_says_the_day_the_worst_before_the_owner_and_the_group() -> Non
     before = record.returns[:-1]
     worst = int(before.argmin())
 
-    other = money("b")
-    assert daily(record, other, strategy="a") == {
+    assert daily(record, money("b"), strategy="a") == {
         "day": {
-            "desk": {"return": pytest.approx((other.returns[-1] - 0.1) / 2), "name": "ALL"},
             "session": str(LAST),
             "return": -0.1,
             "pnl": -10.0,
@@ -61,38 +59,6 @@ def test_a_breach_says_the_day_the_worst_before_the_owner_and_the_group() -> Non
         "owner": "vol-desk",
         "in_group": "vol",
     }
-
-
-def test_the_day_has_what_the_desk_of_the_own_currency_made() -> None:
-    euros = [replace(flat(money(name), -0.2), currency="EUR", group="fx") for name in ("x", "y")]
-    records = [replace(flat(money(name), -0.1), group="fx") for name in ("a", "b")]
-    judgement = judge(reading(*records, *euros))
-
-    for currency, names, made in (("USD", "a b", -0.1), ("EUR", "x y", -0.2)):
-        for name in (*names.split(), f"group:fx:{currency}"):
-            day_of = facts(of(judgement, name)["policy_daily_loss"])["day"]
-            assert day_of["desk"] == {"return": pytest.approx(made), "name": f"ALL:{currency}"}
-        own = facts(of(judgement, f"ALL:{currency}")["policy_daily_loss"])["day"]
-        assert "desk" not in own
-
-
-def test_in_a_base_currency_there_is_one_desk() -> None:
-    rates = FxRates(dates=money("a").dates, rates=np.full(ROWS, 0.5))
-    euro = replace(flat(money("x"), -0.2), currency="EUR")
-    found = daily(
-        flat(money("a"), -0.05), euro, strategy="x", base_currency="USD", fx={"EUR": rates}
-    )
-
-    assert found["day"]["desk"] == {"return": pytest.approx(-0.1), "name": "ALL"}
-
-
-def test_a_desk_that_was_not_judged_for_the_session_is_not_said() -> None:
-    blind = reading(crashed(money("a")), money("b", 300.0, without=(0,)))
-    assert "desk" not in facts(of(judge(blind), "a")["policy_daily_loss"])["day"]
-
-    # A late row is of a session before that of the desk.
-    late = judge(reading(money("a", 300.0), money("late", without=tuple(range(5)))))
-    assert "desk" not in facts(of(late, "late")["no_data"])["day"]
 
 
 def test_returns_alone_have_no_money() -> None:

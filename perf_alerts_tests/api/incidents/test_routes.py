@@ -224,6 +224,7 @@ async def test_a_silence_is_made_listed_and_ended(proxy: Proxy, http: httpx.Asyn
         "rule": None,
         "alert": None,
         "event": None,
+        "up_to": None,
     }
     assert (data["author"], data["reason"], data["active"]) == (
         "admin",
