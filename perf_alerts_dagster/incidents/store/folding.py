@@ -40,8 +40,7 @@ def folded(connection: sa.Connection, notification: Notification) -> Notificatio
             # is none any more, it was withdrawn.
             over.add(incident_id)
     for row_id, found in waiting.items():
-        if _fold(connection, row_id, found):
-            over |= {str(each["id"]) for each in found}
+        over |= _fold(connection, row_id, found)
     if not over:
         return notification
     items = tuple(each for each in notification.items if each.incident_id not in over)
@@ -76,13 +75,13 @@ def _incidents_of(payload: Mapping[str, Json]) -> list[dict[str, Json]]:
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
-def _fold(connection: sa.Connection, row_id: int, over: Sequence[_Entry]) -> bool:
-    """Say in a waiting message that incidents are over; False where it is sent meanwhile."""
+def _fold(connection: sa.Connection, row_id: int, over: Sequence[_Entry]) -> set[str]:
+    """Say in a waiting message that incidents are over; their ids, none if it is sent meanwhile."""
     row, by_id = notifications.c, {each["id"]: each for each in over}
     query = sa.select(row.payload).where(row.id == row_id, row.state == DeliveryState.PENDING.value)
     payload = connection.scalar(query.with_for_update(skip_locked=True))
     if payload is None:  # pragma: no cover - another worker leases it between two statements
-        return False
+        return set()
     listed = [
         {**by_id[each["id"]], "number": each["number"], "folded": each["reason"]}
         if each["id"] in by_id
@@ -103,7 +102,7 @@ def _fold(connection: sa.Connection, row_id: int, over: Sequence[_Entry]) -> boo
             )
             .values(reason=Reason.RECOVERED.value)
         )
-    return True
+    return {str(each) for each in by_id}
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
