@@ -73,7 +73,7 @@ def day_words(day: date, *, beside: date, weekday: bool = True) -> str:
     return f"{_DAYS[day.weekday()]} {words}" if weekday else words
 
 
-# The share of healthy years below which their number tells nothing apart: of 2,000 years, the
+# The share of healthy years below which their number distinguishes nothing: of 2,000 years, the
 # fewest that rate a rule, none may be as bad where one in 667 is (95 %); of 5,000, seven.
 _RAREST = 1.0 / 700.0
 

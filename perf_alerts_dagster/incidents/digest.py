@@ -130,11 +130,11 @@ def _payload(
     # Every strategy that shares the budget has an evaluation of its drawdown.
     strategies = sum(each.rule == DRAWDOWN.id for each in evaluations)
     accounts = total(openings, settings.budgets, strategies=strategies, gate=gate)
-    told = {(each.strategy, each.rule) for each in snapshot.incidents if not each.is_resolved}
+    notified = {(each.strategy, each.rule) for each in snapshot.incidents if not each.is_resolved}
     weak = [
         _sign(each, settings.budgets)
         for each in evaluations
-        if _is_held_back(each, gate=gate) and (each.strategy, each.rule) not in told
+        if _is_held_back(each, gate=gate) and (each.strategy, each.rule) not in notified
     ]
     return {
         "alert": judgement.alert,
@@ -174,7 +174,7 @@ def _first(judgement: Judgement, name: str, outcome: Outcome) -> Evaluation:
 
 
 def _is_held_back(evaluation: Evaluation, *, gate: bool) -> bool:
-    """Whether it is a breach of which nobody is told: too frequent, shown only, or held."""
+    """Whether it is a breach that notifies nobody: too frequent, shown only, or held."""
     if evaluation.outcome is not Outcome.BREACH or evaluation.is_notified(gate=gate):
         return False
     return HELD in evaluation.parts or evaluation.evidence is not Evidence.STRONG
