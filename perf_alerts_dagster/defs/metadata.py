@@ -135,7 +135,7 @@ def not_judged(execution: Execution) -> str:
     named = [
         f"{wording.clean(name)}: {each.note}"
         for name, each in worst
-        if each.note and not each.is_told
+        if each.note and not each.is_explained
     ]
     rest = len(named) - _MAXIMUM_NAMED
     more = [f"and {rest} more"] if rest > 0 else []

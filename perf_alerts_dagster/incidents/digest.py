@@ -149,12 +149,12 @@ def _payload(
         "unmeasured": [
             _named(_first(judgement, name, summary.outcome)) | {"so": summary.so}
             for name, summary in found.items()
-            if summary.outcome in UNMEASURED and not summary.is_told
+            if summary.outcome in UNMEASURED and not summary.is_explained
         ],
         "partial": [
             {"strategy": name, "message": summary.note}
             for name, summary in found.items()
-            if summary.outcome is Outcome.PARTIAL and not summary.is_told
+            if summary.outcome is Outcome.PARTIAL and not summary.is_explained
         ],
         "too_little": [
             {"strategy": name, "message": note}

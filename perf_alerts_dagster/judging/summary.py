@@ -66,14 +66,14 @@ class Summary:
     """A strategy's outcome in one word; `too_little` where most of its rules lack data.
 
     `note` says why it was not judged, or not in full; empty where it was. `so` says what its
-    missing rows mean for its groups. `is_told`: that is all that a group lacks.
+    missing rows mean for its groups. `is_explained`: that is all that a group lacks.
     """
 
     outcome: Outcome
     too_little: TooLittle | None = None
     note: str = ""
     so: str = ""
-    is_told: bool = False
+    is_explained: bool = False
 
 
 def listed(names: Sequence[str]) -> str:
@@ -142,7 +142,7 @@ def summaries(judgement: Judgement) -> dict[str, Summary]:
         for member in missing & blind:
             without.setdefault(member, []).append(name)
         is_lacking = found[name].outcome in (Outcome.NO_DATA, Outcome.PARTIAL)
-        found[name] = replace(found[name], is_told=is_lacking and missing <= blind)
+        found[name] = replace(found[name], is_explained=is_lacking and missing <= blind)
     for member, groups in without.items():
         shares = {name: _present(evaluations[name]) for name in groups}
         so = _consequence(shares, [name for name in groups if found[name].outcome in UNMEASURED])

@@ -196,7 +196,9 @@ async def incidents(request: Request) -> Response:
         judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
         found = summaries(judgement) if judgement else {}
         unjudged = {
-            name: summary for name, summary in found.items() if summary.note and not summary.is_told
+            name: summary
+            for name, summary in found.items()
+            if summary.note and not summary.is_explained
         }
     return rendered(
         "incidents.html",

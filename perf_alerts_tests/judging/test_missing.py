@@ -272,7 +272,7 @@ def test_a_missing_member_is_said_once_with_what_it_means_for_its_groups() -> No
     assert found["late"].so == so.format("ALL (2 of 3, 57 % of capital)")
     assert found["late"].note.startswith(f"no rows since {said(day(ROWS - 6))}: 5 sessions late")
     assert found["late"].note.endswith(f"; {found['late'].so}")
-    assert (found["ALL"].outcome, found["ALL"].is_told) == (Outcome.PARTIAL, True)
+    assert (found["ALL"].outcome, found["ALL"].is_explained) == (Outcome.PARTIAL, True)
     assert found["ALL"].note == (
         f"2 of 3, 57 % of capital; missing: late since {said(day(ROWS - 5))}"
     )
@@ -285,11 +285,11 @@ def test_a_group_that_lacks_half_of_its_capital_is_said_not_to_be_judged() -> No
     assert found["late"].so == "so ALL (2 of 3, 62 % of capital) is judged without it"
     most = summed(reading(money("a"), money("b"), late))
     assert most["late"].so == "so ALL (2 of 3, 40 % of capital) is not judged"
-    assert (most["ALL"].outcome, most["ALL"].is_told) == (Outcome.NO_DATA, True)
+    assert (most["ALL"].outcome, most["ALL"].is_explained) == (Outcome.NO_DATA, True)
 
 
 def test_a_gap_of_a_judged_member_stays_a_note_of_the_group() -> None:
     found = summed(reading(money("a"), money("gap", without=(2,))))
 
-    assert (found["ALL"].outcome, found["ALL"].is_told) == (Outcome.PARTIAL, False)
+    assert (found["ALL"].outcome, found["ALL"].is_explained) == (Outcome.PARTIAL, False)
     assert found["ALL"].note == f"no row of gap on {said(day(ROWS - 3))}"
