@@ -215,7 +215,7 @@ def build_wording(settings: Settings, engine: Engine | None = None) -> Wording:
     )
     if engine is None:
         return wording
-    return replace(wording, link_of=build_links(settings, engine).link_of)
+    return replace(wording, links_of=build_links(settings, engine).links_of)
 
 
 def build_picture_of(engine: Engine) -> PictureOf:

@@ -5,11 +5,11 @@ The rooms of the system are imported by what uses them: completing a command loa
 
 import getpass
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.core.errors import UsageError
@@ -18,12 +18,35 @@ from perf_alerts_dagster.core.wording import ago, first_few, local_time
 if TYPE_CHECKING:
     from perf_alerts_dagster.control.audit import Change
     from perf_alerts_dagster.identity.store import IdentityStores
+    from perf_alerts_dagster.incidents.events import Event
     from perf_alerts_dagster.incidents.lifecycle import Incidents
+    from perf_alerts_dagster.incidents.model import Incident, Status
     from perf_alerts_dagster.notifications.timeline import Clock as Words
 
+Listed = TypeVar("Listed", "Incident", "Event")
 _LEAST = 4
 # More ids that begin alike are not looked at.
 MAXIMUM_IDS = 20
+
+
+def newest(
+    read: "Callable[[Status | None], Sequence[Listed]]",
+    status: str | None,
+    *,
+    everything: bool,
+    limit: int,
+) -> "list[Listed]":
+    """The newest incidents or events of a status, of all of them, or of the unresolved ones.
+
+    `read` reads at most `limit` of a status, or of any, newest first.
+    """
+    from perf_alerts_dagster.incidents.model import Status
+
+    wanted: list[Status | None] = [Status(status)] if status else [None]
+    if not status and not everything:
+        wanted = [each for each in Status if each is not Status.RESOLVED]
+    found = [one for each in wanted for one in read(each)]
+    return sorted(found, key=lambda one: (one.opened_at, one.id), reverse=True)[:limit]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import hmac
 import logging
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -35,9 +35,12 @@ class LinkStore(Protocol):
     """
 
     def keep(
-        self, token_hash: str, *, event_id: str, channel: str, until: datetime, now: datetime
+        self, events: Mapping[str, str], *, channel: str, until: datetime, now: datetime
     ) -> None:
-        """Store a link until a time, also one that is stored already, and forget expired ones."""
+        """Store the links to a channel until a time, by token hash the id of the event.
+
+        Also those that are stored already; expired ones are forgotten.
+        """
 
     def find(self, token_hash: str) -> tuple[str, str, datetime] | None:
         """The event and channel of a link and when it expires; None where there is none."""
@@ -65,24 +68,23 @@ class Links:
     secret: Callable[[], bytes]
     clock: Callable[[], datetime]
 
-    def link_of(self, event_id: str, channel: str) -> str | None:
-        """The link of a message to a channel about an event; it lasts a week from now on.
+    def links_of(self, event_ids: Sequence[str], channel: str) -> Mapping[str, str]:
+        """The links of a message to a channel, by the ids of its events; they last a week from now.
 
-        None without a public address, and, with a warning, where it could not be stored: the
+        None without a public address, and, with a warning, where they could not be stored: the
         message matters more.
         """
         if self.public_url is None:
-            return None
+            return {}
         now = self.clock()
         try:
-            token = self._token(event_id, channel)
-            self.store.keep(
-                _hash(token), event_id=event_id, channel=channel, until=now + LIFETIME, now=now
-            )
+            tokens = {event_id: self._token(event_id, channel) for event_id in event_ids}
+            hashes = {_hash(token): event_id for event_id, token in tokens.items()}
+            self.store.keep(hashes, channel=channel, until=now + LIFETIME, now=now)
         except (SettingsError, StoreUnavailable) as error:
             LOG.warning("a message to %s has no link: %s", channel, error)
-            return None
-        return f"{self.public_url}{LINK}{token}"
+            return {}
+        return {event_id: f"{self.public_url}{LINK}{token}" for event_id, token in tokens.items()}
 
     def find(self, token: str) -> Link | None:
         """The link of a token, also one that has expired lately; None where nobody was sent it.

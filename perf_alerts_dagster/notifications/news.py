@@ -91,12 +91,19 @@ def with_links(news: Sequence[News], wording: Wording, channel: str) -> list[New
 
     The address of its own ends with an event, whose incident's page stays.
     """
-
-    def link(each: News) -> str | None:
-        is_live = each.status != Status.RESOLVED.value and bool(_event(each.worst).get("id"))
-        return wording.answer_link(each.id if is_live else "", each.worst["id"], channel)
-
-    return [replace(each, link=link(each)) for each in news[:LISTED]] + [*news[LISTED:]]
+    listed = news[:LISTED]
+    live = [
+        each.id
+        for each in listed
+        if each.status != Status.RESOLVED.value and _event(each.worst).get("id")
+    ]
+    own = wording.links_of(live, channel) if live else {}
+    return [
+        replace(
+            each, link=own.get(each.id) or words.incident_link(each.worst["id"], wording.public_url)
+        )
+        for each in listed
+    ] + [*news[LISTED:]]
 
 
 def _event(incident: Payload) -> Payload:

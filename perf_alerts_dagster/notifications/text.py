@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from urllib.parse import quote
@@ -31,19 +31,14 @@ class Wording:
     """What messages are worded with, from the settings.
 
     `public_url` is where the pages are, and `runbook_url` what a rule's id is appended to; None
-    leaves their links out. Times are in `zone`. `link_of(event_id, channel)` gives the address at
-    which a channel's receivers answer an event, None where there is none.
+    leaves their links out. Times are in `zone`. `links_of(event_ids, channel)` gives the addresses
+    at which a channel's receivers answer events, by their ids.
     """
 
     public_url: str | None = None
     runbook_url: str | None = None
     zone: tzinfo = UTC
-    link_of: Callable[[str, str], str | None] = lambda event_id, channel: None
-
-    def answer_link(self, event_id: str, incident_id: Json, channel: str) -> str | None:
-        """Where an event is answered; the page of an incident where it has no own address."""
-        own = self.link_of(event_id, channel) if event_id else None
-        return own or incident_link(incident_id, self.public_url)
+    links_of: Callable[[Sequence[str], str], Mapping[str, str]] = lambda event_ids, channel: {}
 
     def runbook(self, rule: Json) -> str | None:
         """The address of a rule's runbook."""

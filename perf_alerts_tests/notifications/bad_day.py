@@ -16,7 +16,9 @@ RUNBOOKS = "https://wiki.example/runbooks"
 WORDING = Wording(
     public_url=URL,
     runbook_url=RUNBOOKS,
-    link_of=lambda event_id, channel: f"{URL}/a/{event_id[:4]}.{channel}",
+    links_of=lambda event_ids, channel: {
+        each: f"{URL}/a/{each[:4]}.{channel}" for each in event_ids
+    },
 )
 DAY: dict[str, Any] = {
     "session": "2026-01-05",

@@ -50,9 +50,10 @@ WORDING = Wording(
     runbook_url="https://wiki.example.com/runbooks",
     zone=ZoneInfo("Europe/Berlin"),
     # Not by the ids, which are nobody's.
-    link_of=lambda event_id, channel: (
-        f"https://alerts.example.com/a/{_LINKS.setdefault(event_id, len(_LINKS) + 1)}-{channel}"
-    ),
+    links_of=lambda event_ids, channel: {
+        each: f"https://alerts.example.com/a/{_LINKS.setdefault(each, len(_LINKS) + 1)}-{channel}"
+        for each in event_ids
+    },
 )
 LIMITS = {
     "strategies": {

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import re
 import stat
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -43,7 +44,7 @@ def token_of(link: str | None) -> str:
 
 
 def test_every_attempt_of_a_message_holds_the_same_link(engine: Engine) -> None:
-    first, again = [links_of(SqlLinks(engine)).link_of(EVENT, MAIL) for _ in range(2)]
+    first, again = [links_of(SqlLinks(engine)).links_of([EVENT], MAIL).get(EVENT) for _ in range(2)]
 
     assert token_of(first) == token_of(again)
 
@@ -51,7 +52,7 @@ def test_every_attempt_of_a_message_holds_the_same_link(engine: Engine) -> None:
 def test_a_link_is_of_one_event_and_one_channel(engine: Engine) -> None:
     links = links_of(SqlLinks(engine))
     pairs = [(EVENT, MAIL), (EVENT, "webhook"), ("0" * 24, MAIL)]
-    tokens = [token_of(links.link_of(*pair)) for pair in pairs]
+    tokens = [token_of(links.links_of([pair[0]], pair[1])[pair[0]]) for pair in pairs]
 
     assert len(set(tokens)) == 3
     for token, (event_id, channel) in zip(tokens, pairs, strict=True):
@@ -61,7 +62,7 @@ def test_a_link_is_of_one_event_and_one_channel(engine: Engine) -> None:
 
 
 def test_only_the_hash_of_a_token_is_stored(sqlite_engine: Engine) -> None:
-    token = token_of(links_of(SqlLinks(sqlite_engine)).link_of(EVENT, MAIL))
+    token = token_of(links_of(SqlLinks(sqlite_engine)).links_of([EVENT], MAIL).get(EVENT))
     with sqlite_engine.connect() as connection:
         (row,) = connection.execute(text("SELECT * FROM links")).mappings()
 
@@ -72,7 +73,7 @@ def test_only_the_hash_of_a_token_is_stored(sqlite_engine: Engine) -> None:
 def test_another_secret_makes_other_links(engine: Engine) -> None:
     store = SqlLinks(engine)
     first, other = [
-        token_of(links_of(store, secret=lambda made=made: made).link_of(EVENT, MAIL))
+        token_of(links_of(store, secret=lambda made=made: made).links_of([EVENT], MAIL).get(EVENT))
         for made in (b"secret", b"other")
     ]
 
@@ -83,13 +84,13 @@ def test_without_a_public_address_there_is_no_link_and_no_secret(tmp_path: Path)
     def refuse() -> bytes:
         raise AssertionError("nobody needs it")
 
-    assert links_of(None, public_url=None, secret=refuse).link_of(EVENT, MAIL) is None
+    assert links_of(None, public_url=None, secret=refuse).links_of([EVENT], MAIL).get(EVENT) is None
 
 
 class Broken:
     """A store that cannot be used."""
 
-    def keep(self, token_hash: str, **values: object) -> None:
+    def keep(self, events: Mapping[str, str], **values: object) -> None:
         raise StoreUnavailable("the disk is full")
 
     def find(self, token_hash: str) -> None:
@@ -100,7 +101,7 @@ def test_a_message_whose_link_cannot_be_stored_goes_without(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert links_of(Broken()).link_of(EVENT, MAIL) is None
+        assert links_of(Broken()).links_of([EVENT], MAIL).get(EVENT) is None
 
     assert "a message to mailto:0123abcd has no link: the disk is full" in caplog.text
 
@@ -111,7 +112,7 @@ def test_a_message_goes_without_a_link_where_its_secret_cannot_be_kept(
     (tmp_path / "file").write_text("")
     links = links_of(Broken(), secret=lambda: kept_secret(tmp_path / "file" / "link_secret", "x"))
     with caplog.at_level(logging.WARNING):
-        assert links.link_of(EVENT, MAIL) is None
+        assert links.links_of([EVENT], MAIL).get(EVENT) is None
 
     assert "cannot be written" in caplog.text
 
@@ -144,12 +145,12 @@ def test_the_secret_is_made_at_the_first_link_and_kept_for_its_owner(
     links = build_links(settings, sqlite_engine)
     assert not file.exists()
     with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: links.link_of(EVENT, MAIL), range(16)))
+        made = set(pool.map(lambda _: links.links_of([EVENT], MAIL).get(EVENT), range(16)))
 
     assert len(made) == 1
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert token_of(made.pop()) not in file.read_text()
-    assert build_links(settings, sqlite_engine).link_of(EVENT, MAIL) is not None
+    assert build_links(settings, sqlite_engine).links_of([EVENT], MAIL).get(EVENT) is not None
 
 
 def test_a_damaged_secret_is_no_link(
@@ -160,6 +161,6 @@ def test_a_damaged_secret_is_no_link(
     )
     (tmp_path / LINK_SECRET_FILE).write_text("short")
     with caplog.at_level(logging.WARNING):
-        assert build_links(settings, sqlite_engine).link_of(EVENT, MAIL) is None
+        assert build_links(settings, sqlite_engine).links_of([EVENT], MAIL).get(EVENT) is None
 
     assert "is damaged; delete it" in caplog.text

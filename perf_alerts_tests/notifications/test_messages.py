@@ -1,6 +1,7 @@
 """Messages: their structure for channels and programs, for each row of the outbox."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -320,9 +321,12 @@ def test_a_channel_may_change_what_it_gets() -> None:
 
 def test_only_events_that_last_and_are_listed_ask_for_a_link_of_their_own() -> None:
     asked: list[str] = []
-    wording = Wording(
-        public_url=URL, link_of=lambda event_id, channel: asked.append(f"{event_id} {channel}")
-    )
+
+    def links_of(event_ids: Sequence[str], channel: str) -> dict[str, str]:
+        asked.extend(f"{each} {channel}" for each in event_ids)
+        return {}
+
+    wording = Wording(public_url=URL, links_of=links_of)
     desk = a_desk(digest=True)
     desk.judge(*(breach(strategy=f"s{n:03}") for n in range(LISTED + 5)))
     message = newest(desk, wording)

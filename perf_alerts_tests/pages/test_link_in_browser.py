@@ -65,7 +65,7 @@ async def test_the_button_of_a_link_is_pressed_without_a_login_or_a_referrer(siz
         sent: list[dict[str, str]] = []
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: sent.append(request.headers))
-        link = proxy.links.link_of(event_id(proxy), "mailto:0123abcd")
+        link = proxy.links.links_of([event_id(proxy)], "mailto:0123abcd").get(event_id(proxy))
         assert link is not None
 
         await page.goto(link)

@@ -102,6 +102,27 @@ def test_in_numpy_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
         assert digest(*both[:2]) == digest(*both[2:]), name
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_in_numpy_as_compiled_over_whole_lives(
+    together: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    assert any(kernel.signatures for kernel in Kernel.all)
+    monkeypatch.setattr(Kernel, "run", lambda self, *arguments: False)
+
+    for name, fan, calibration in zip(WINDOWS, *made(WINDOWS.values()), strict=True):
+        assert digest(fan, calibration) == together[name], name
+
+
+@pytest.mark.long
+def test_twenty_lives_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    window, few = WINDOWS["two jumps"], draw_lives(5, 20, LIFE)
+    whole = digest(*made([window], lives=few)[1])
+    monkeypatch.setattr(walk, "LANES", 1)
+    assert digest(*made([window], lives=few)[1]) == whole
+
+
 SCRIPT = """
 import sys
 from perf_alerts_tests.projections.hard import digest, hard_windows, made

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from perf_alerts_dagster.cli.session import (
     MAXIMUM_IDS,
     change_of,
     desk_clock,
+    newest,
     open_stored_incidents,
     user,
     whole_id,
@@ -73,21 +74,18 @@ def list_(
     from perf_alerts_dagster.incidents.ports import EventFilter
 
     wanted = EventFilter(
-        status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
         leader=strategy,
     )
     everything = everything or bool(status)
-    listed: list[Event] = []
     with open_stored_incidents() as stored:
-        cursor: str | None = None
-        while len(listed) < limit:
-            page = stored.store.events(wanted, before=cursor, limit=limit)
-            listed += [each for each in page.events if everything or not each.is_resolved]
-            cursor = page.last
-            if cursor is None:
-                break
-        listed = sorted(listed[:limit], key=_badness)
+        found = newest(
+            lambda each: stored.store.events(replace(wanted, status=each), limit=limit).events,
+            status,
+            everything=everything,
+            limit=limit,
+        )
+        listed = sorted(found, key=_badness)
         silences = stored.store.silences(datetime.now(UTC))
         incidents = stored.store.of_events([each.id for each in listed])
     by_event: dict[str, list[Incident]] = {}

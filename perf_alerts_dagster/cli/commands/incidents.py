@@ -1,6 +1,7 @@
 """`perf-alerts incidents`: list, show, acknowledge and resolve incidents."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from perf_alerts_dagster.cli.session import (
     Clock,
     change_of,
     desk_clock,
+    newest,
     open_stored_incidents,
     user,
     whole_id,
@@ -67,22 +69,20 @@ def list_(
     from perf_alerts_dagster.incidents.ports import IncidentFilter
 
     wanted = IncidentFilter(
-        status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
         strategy=strategy,
         rule=rule,
     )
     everything = everything or bool(status)
-    listed: list[Incident] = []
     with open_stored_incidents() as stored:
-        cursor: str | None = None
-        while len(listed) < limit:
-            page = stored.store.incidents(wanted, before=cursor, limit=limit)
-            listed += [each for each in page.incidents if everything or not each.is_resolved]
-            cursor = page.last
-            if cursor is None:
-                break
-    listed = listed[:limit]
+        listed = newest(
+            lambda each: (
+                stored.store.incidents(replace(wanted, status=each), limit=limit).incidents
+            ),
+            status,
+            everything=everything,
+            limit=limit,
+        )
     if as_json:
         print_json({"incidents": [_json(incident) for incident in listed]})
         return

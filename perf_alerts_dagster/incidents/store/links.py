@@ -1,5 +1,6 @@
 """The links of messages in SQLite or PostgreSQL, by the hash of their token."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,17 +16,21 @@ class SqlLinks:
         self.engine = engine
 
     def keep(
-        self, token_hash: str, *, event_id: str, channel: str, until: datetime, now: datetime
+        self, events: Mapping[str, str], *, channel: str, until: datetime, now: datetime
     ) -> None:
-        """Store a link until a time, also one that is stored already, and forget expired ones."""
-        row = {"token_hash": token_hash, "event_id": event_id, "channel": channel}
+        """Store all of them in one transaction."""
+        rows = [
+            {"token_hash": each, "event_id": event_id, "channel": channel, "expires_at": until}
+            # In one order, so that two processes do not wait for each other.
+            for each, event_id in sorted(events.items())
+        ]
         with writing(self.engine) as connection:
             connection.execute(sa.delete(links).where(links.c.expires_at <= now))
             connection.execute(
                 upsert(connection, links).on_conflict_do_update(
                     index_elements=[links.c.token_hash], set_={"expires_at": until}
                 ),
-                row | {"expires_at": until},
+                rows,
             )
 
     def find(self, token_hash: str) -> tuple[str, str, datetime] | None:

@@ -20,7 +20,7 @@ def keep(store: SqlLinks, token_hash: str, *, days: int = 0) -> None:
     """A message is sent so many days after the start."""
     now = START + days * DAY
     event_id, channel = KNOWN
-    store.keep(token_hash, event_id=event_id, channel=channel, until=now + WEEK, now=now)
+    store.keep({token_hash: event_id}, channel=channel, until=now + WEEK, now=now)
 
 
 def stored(engine: Engine) -> list[str]:
