@@ -9,6 +9,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, transitions
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.episodes import is_new_step
+from perf_alerts_dagster.incidents.events import BY_VERDICT
 from perf_alerts_dagster.incidents.notification import finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
 from perf_alerts_dagster.incidents.suppression import (
@@ -102,9 +103,11 @@ def recover(
 
 def _answered(incident: model.Incident, answer: model.Acknowledgement) -> model.Incident:
     """The incident with the answer that its event has had already."""
-    return transitions.acknowledge(
+    after = transitions.acknowledge(
         incident, by=answer.by, at=answer.at, comment=answer.comment, until=answer.until
     )
+    # A verdict on the cause does not time out.
+    return replace(after, timed_out=answer.by == BY_VERDICT)
 
 
 def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firing]:

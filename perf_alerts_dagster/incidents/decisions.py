@@ -8,6 +8,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.episodes import with_step
 from perf_alerts_dagster.incidents.events import (
+    BY_VERDICT,
     Event,
     answer_of,
     event_json,
@@ -129,7 +130,7 @@ class DecisionBuilder:
                 break
             if leader != own and is_answered_by_person(found):
                 why = f"{leader} caused it, whose event {found.id} is resolved as {found.outcome}"
-                answer = Acknowledgement(by="system", at=self.now, comment=why)
+                answer = Acknowledgement(by=BY_VERDICT, at=self.now, comment=why)
         else:
             event = new_event(incident, self.now, self._events.values())
         self._events[event.id] = event

@@ -21,6 +21,8 @@ from perf_alerts_dagster.incidents.transitions import PLAIN
 from perf_alerts_dagster.judging.evaluation import Kind, escaped
 from perf_alerts_dagster.records.groups import is_group
 
+# Who has answered for a group where a person has resolved the event of its cause.
+BY_VERDICT = "system"
 # A group follows a member that lost at least this share of its loss.
 _MOST = 0.5
 

@@ -269,6 +269,20 @@ def test_who_answered_the_cause_has_answered_what_its_group_says(
     assert desk.deliver() == []
 
 
+def test_what_a_verdict_has_answered_for_a_group_does_not_time_out(desk: IncidentDesk) -> None:
+    desk.judge(breach(severity=CRITICAL))
+    desk.deliver()
+    known = Resolution.KNOWN
+    desk.lifecycle.resolve_event(only_event(desk).id, by="ann", now=desk.now, outcome=known)
+    desk.judge_next_day(everything())
+    desk.deliver()
+    desk.wait(2 * DAY)
+    desk.sweep()
+
+    assert desk.deliver() == []
+    assert of_rule(desk, "max_drawdown", "ALL").status is Status.ACKNOWLEDGED
+
+
 def test_what_is_worse_than_what_was_silenced_is_heard(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
