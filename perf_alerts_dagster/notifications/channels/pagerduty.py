@@ -62,7 +62,7 @@ class PagerDuty(Channel):
     addresses: Addresses
     outgoing: Outgoing = field(default_factory=Outgoing)
     clock: Callable[[], float] = time.time
-    # By message: the events whose requests were accepted before another one's was not.
+    # By message: the requests that were accepted before another one was not.
     _accepted: dict[str, set[str]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
@@ -77,10 +77,11 @@ class PagerDuty(Channel):
         requests = {"": list(_test(message))} if message.kind == "test" else {}
         for event in message.events:
             action = page_action(event, message)
-            if action and event.id not in accepted:
+            # What was triggered may have ended since, by a recovery that was folded in.
+            if action and (request := f"{action} {event.id}") not in accepted:
                 more = self._page(event, message) if action == "trigger" else {}
                 key = page_key(event, message)
-                requests[event.id] = [{"event_action": action, "dedup_key": key, **more}]
+                requests[request] = [{"event_action": action, "dedup_key": key, **more}]
         self._finish(message.key, asyncio.run(self._send(requests, accepted)) if requests else [])
 
     def _finish(self, key: str, failed: list[DeliveryFailed]) -> None:
@@ -93,14 +94,14 @@ class PagerDuty(Channel):
     async def _send(
         self, requests: Mapping[str, list[dict[str, Json]]], accepted: set[str]
     ) -> list[DeliveryFailed]:
-        """Send the requests about each event one after the other, and several events at once."""
+        """Send what belongs together one after the other, and several events at once."""
         posting = Posting(
             url=self.url, addresses=self.addresses, outgoing=self.outgoing, clock=self.clock
         )
         addresses, end = posting.checked(), monotonic() + _TOTAL_SECONDS
         free = asyncio.Semaphore(_AT_ONCE)
 
-        async def send(event_id: str, listed: list[dict[str, Json]]) -> DeliveryFailed | None:
+        async def send(request: str, listed: list[dict[str, Json]]) -> DeliveryFailed | None:
             async with free:
                 try:
                     for each in listed:
@@ -109,7 +110,7 @@ class PagerDuty(Channel):
                         await posting.post(body, addresses=addresses, seconds=seconds, headers={})
                 except DeliveryFailed as error:
                     return error
-            accepted.add(event_id)
+            accepted.add(request)
             return None
 
         results = await asyncio.gather(*(send(*each) for each in requests.items()))

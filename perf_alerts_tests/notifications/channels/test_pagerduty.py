@@ -216,6 +216,23 @@ def test_a_later_attempt_goes_on_where_the_intake_had_enough(intake: Intake) -> 
     assert len(intake.events) == 8
 
 
+def test_what_ended_between_two_attempts_is_resolved_though_its_page_was_accepted(
+    intake: Intake,
+) -> None:
+    intake.receiver.answers = [202, (429, {"Retry-After": "60"}), 202]
+    channel = opened(intake.url)
+    first, second = an_event(id="e1"), an_event(id="e2")
+    message = a_message(first, second)
+    failure(channel, message)
+    (known,) = {each["dedup_key"] for each in intake.events[:1]}
+    over = replace(first if known == "e1" else second, status="resolved")
+    other = second if known == "e1" else first
+    channel.send(replace(message, events=(over, other)))
+
+    sent = [(each["event_action"], each["dedup_key"]) for each in intake.events[2:]]
+    assert sorted(sent) == [("resolve", over.id), ("trigger", other.id)]
+
+
 def test_it_waits_as_long_as_the_intake_asks(intake: Intake) -> None:
     intake.receiver.answers = [(429, {"Retry-After": "30"}), (429, {"Retry-After": "90"})]
     error = failure(opened(intake.url), a_message(an_event(), an_event(id="e2")))
