@@ -20,10 +20,18 @@ OPEN = frozenset(
 )
 # The pages for people, each with what is below it. They ask for a session by themselves
 # (`pages.session`), and a login leads back to them.
-PAGES = ("/incidents", "/sessions")
+PAGES = (
+    "/strategies",
+    "/incidents",
+    "/alerts",
+    "/rules",
+    "/silences",
+    "/system",
+    "/sessions",
+)
 # The token of a link in a message is a secret, also where somebody mistyped what is before it.
 _TOKEN = re.compile(rf"(^/+{LINK[1:]}|{LINK}(?=[A-Za-z0-9_-]{{22}})).*", re.DOTALL)
-_BESIDE_PAGES = frozenset({"/", LOGIN_PAGE, "/logout", "/assets/pages.css"})
+_BESIDE_PAGES = frozenset({"/", LOGIN_PAGE, "/logout", "/assets/pages.css", "/favicon.ico"})
 
 
 def is_page(path: str) -> bool:

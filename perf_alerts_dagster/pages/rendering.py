@@ -55,14 +55,18 @@ async def incident_chart(resources: ApiResources, incident: Incident) -> str | N
     return svg(fan(record, projection, resources.proxy.today()))
 
 
-_PACKAGE = "perf_alerts_dagster.pages"
+PACKAGE = "perf_alerts_dagster.pages"
 HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     # With `no-referrer` a browser would send no Origin with a form.
     "Referrer-Policy": "same-origin",
 }
-_NEXT = re.compile(r"(/[a-z]{1,64}(?:/[0-9a-f]{8,64})?)(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
+_NEXT = re.compile(
+    r"(/|/[a-z]{1,64}(?:/[0-9a-f]{8,64})?|/strategies/[A-Za-z0-9._~%:()-]{1,600})"
+    r"(\?[A-Za-z0-9_=&.%+-]{0,600})?",
+    re.ASCII,
+)
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
 _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
@@ -71,7 +75,7 @@ _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader(_PACKAGE),
+        loader=PackageLoader(PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -86,7 +90,7 @@ def _environment() -> Environment:
 @cache
 def stylesheet() -> str:
     """The stylesheet of all pages, as CSS text."""
-    return files(_PACKAGE).joinpath("pages.css").read_text(encoding="utf-8")
+    return files(PACKAGE).joinpath("pages.css").read_text(encoding="utf-8")
 
 
 def rendered(
@@ -155,7 +159,7 @@ def local(asked: str | None, *, web_ui: str = "") -> str:
     that is this machine's own.
     """
     found = _NEXT.fullmatch(asked or "")
-    if found and is_page(found[1]):
+    if found and (found[1] == "/" or is_page(found[1])):
         return found[0]
     is_ui = asked and _LOOPBACK.fullmatch(web_ui) and re.fullmatch(re.escape(web_ui) + _REST, asked)
-    return asked if asked and is_ui else "/incidents"
+    return asked if asked and is_ui else "/"

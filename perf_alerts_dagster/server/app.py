@@ -41,6 +41,7 @@ from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import link as link_page
+from perf_alerts_dagster.pages import login
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
@@ -202,9 +203,9 @@ def create_app(
     # The default paths of probes and scrapers.
     app.include_router(operation_routes.router, include_in_schema=False)
     app.state.stopping = stopping
-    app.include_router(pages.router)
-    app.include_router(link_page.router)
-    app.add_exception_handler(LoginNeeded, pages.to_login)
+    for router in (*pages.ROUTERS, link_page.router):
+        app.include_router(router)
+    app.add_exception_handler(LoginNeeded, login.to_login)
     app.add_middleware(Authentication)
     app.add_middleware(AccessLog, count_answer=metrics.count_answer)
     return app

@@ -110,7 +110,7 @@ async def test_an_event_is_in_one_list_by_its_own_status(
 async def test_an_event_over_two_pages_is_on_one(
     proxy: Proxy, page: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("perf_alerts_dagster.pages.routes._PAGE", 2)
+    monkeypatch.setattr("perf_alerts_dagster.pages.incidents._PAGE", 2)
     rules = [breach(rule=f"rule_{n}") for n in range(5)]
     judge(proxy, *rules)
     found: list[tuple[str, str]] = []

@@ -347,7 +347,7 @@ async def test_a_link_gives_away_nothing_else(proxy: Proxy, page: httpx.AsyncCli
         assert answer.status_code == 405
         assert path.rpartition("/")[2] not in answer.text
     assert not is_page(path)
-    assert (await login(page, next_=path)).headers["location"] == "/incidents"
+    assert (await login(page, next_=path)).headers["location"] == "/"
 
 
 async def test_a_session_changes_nothing_of_a_link(proxy: Proxy, page: httpx.AsyncClient) -> None:
