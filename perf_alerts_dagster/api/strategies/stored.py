@@ -18,6 +18,7 @@ from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.judging.standings.model import Standing
 from perf_alerts_dagster.projections.ports import (
+    JUDGING,
     LAUNCH,
     ProjectionStore,
     StoredProjection,
@@ -185,6 +186,16 @@ class OfOne(ProjectionStore):
             each for kind in kinds for each in self.issued(kind=kind, first=date.min, last=last)
         ]
         return sorted(found, key=lambda each: each.issued_on)
+
+
+def projections_of(parts: ApiParts, strategy: str) -> list[StoredProjection]:
+    """All launch and judging projections that are stored of a strategy, the newest first."""
+    series = parts.series.series([strategy]).get(strategy)
+    kept = () if series is None else series.record.baselines
+    store = OfOne(parts.store, strategy)
+    judging = store.issued(kind=JUDGING, first=date.min, last=date.max)
+    found = [*store.launches(date.max, kept), *judging]
+    return sorted(found, key=lambda each: each.issued_on, reverse=True)
 
 
 def _unpacked(stored: Sequence[StoredProjection]) -> list[InForce]:
