@@ -88,7 +88,8 @@ class StrategyView:
     bounds, without trials, and without trades where not all of them are kept. `context` is that by
     which executions judge it on `as_of`: `plot_of` and the levels give the judged limits.
     `record`, `context` and `card` are None together: this version has not read its rows yet (after
-    an upgrade, until the next execution), or its rows never could be read.
+    an upgrade, until the next execution), its rows never could be read, or it has none of its own
+    (the rule of joint exceedances judges `ALL` where several currencies make no such group).
 
     `standing` is always the newest one; None where it is not judged any more, or not yet by this
     version. `evaluations` are the newest of each rule as of `as_of`, sorted by rule and projection;
