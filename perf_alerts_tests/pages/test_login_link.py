@@ -20,7 +20,7 @@ from perf_alerts_tests.server.apps import KEYS, SECRETS, Proxy
 __all__ = ["proxy"]
 
 UNKNOWN = "A" * 22
-ENDED = "this link logs nobody in any more"
+ENDED = "This link logs nobody in any more"
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_without_authentication_there_is_nothing_to_log_in_to(proxy: Proxy
     async with browser(Proxy(proxy, ALERT_AUTH_ENABLED="false")) as page:
         answer = await page.get(f"/login/{UNKNOWN}")
 
-    assert (answer.status_code, "authentication is off" in answer.text) == (400, True)
+    assert (answer.status_code, "Authentication is off" in answer.text) == (400, True)
     assert "set-cookie" not in answer.headers
 
 

@@ -38,7 +38,7 @@ from perf_alerts_dagster.settings import Settings, load_settings
 _POLL = 2.0
 _AGAIN = 15.0
 _SHOWN = 15.0
-_FIRST = 60.0
+_FIRST = 45.0
 _OURS = ("-m", "perf_alerts_dagster.cli")
 _CHANNELS = """
 import sys
