@@ -198,3 +198,5 @@ def test_the_text_of_one_form_is_not_shown_in_another() -> None:
     assert kept("resolve")["comment"] == "x"
     assert kept("acknowledge")["comment"] == ""
     assert Kept("x", {"comment": "x" * 17_000})["comment"] == ""
+    assert Kept("x", {f"f{number}": "x" for number in range(24)})["f0"] == "x"
+    assert Kept("x", {f"f{number}": "x" for number in range(25)})["f0"] == ""
