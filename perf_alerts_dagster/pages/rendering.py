@@ -24,7 +24,9 @@ from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.notifications.timeline import Clock, channel_words, person
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.plots.of_bands import fan
+from perf_alerts_dagster.plots.scales import LARGE, SMALL
 from perf_alerts_dagster.plots.svg import svg
+from perf_alerts_dagster.plots.table import columns, rows
 from perf_alerts_dagster.projections.ports import launches_in_force
 from perf_alerts_dagster.projections.stored import in_force
 
@@ -84,6 +86,9 @@ def _environment() -> Environment:
     environment.filters["time"] = lambda at: timestamp(at) if at else "-"
     environment.filters["channel"] = channel_words
     environment.filters["person"] = person
+    environment.filters["columns"] = columns
+    environment.filters["numbers"] = rows
+    environment.filters["drawing"] = lambda plot, small: svg(plot, frame=SMALL if small else LARGE)
     return environment
 
 
