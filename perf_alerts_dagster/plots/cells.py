@@ -41,9 +41,15 @@ _HEAT = (
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The paths of the cells by their looks, and texts with their x, y and anchor."""
+    """Paths by looks, of the cells and of the key's, and texts with their x, y and anchor.
 
-    paths: dict[Look, str]
+    Cells are lines through their middle, as wide as `height` times their size; but outlines are
+    outlines, as those of the key are.
+    """
+
+    cells: dict[Look, str]
+    keys: dict[Look, str]
+    height: float
     texts: list[tuple[float, float, str, str]]
 
 
@@ -53,7 +59,7 @@ def calendar(plot: Plot, series: Series, frame: Frame) -> Calendar:
     looks: dict[Look, list[str]] = {each: [] for each in _looks(series)}
     texts: list[tuple[float, float, str, str]] = []
     if not days:
-        return Calendar({}, texts)
+        return Calendar({}, {}, 0.0, texts)
     rows = 7 if any(day.weekday() > 4 for day in days) else 5
     monday = days[0].toordinal() - days[0].weekday()
     weeks = (days[-1].toordinal() - monday) // 7 + 1
@@ -66,7 +72,8 @@ def calendar(plot: Plot, series: Series, frame: Frame) -> Calendar:
             week = (day.toordinal() - monday) // 7
             look = _look(series, value)
             x, y = frame.left + width * week, top + height * day.weekday()
-            looks[look].append(_cell(x, y, width, height, look.size))
+            shape = _cell if not look.opacity else _bar
+            looks[look].append(shape(x, y, width, height, look.size))
     least, later = max(_MONTH, round(_MONTH_WIDTH / width)), weeks + _MONTH
     for place in (*reversed(month_begins(days)), 0):
         week = (days[place].toordinal() - monday) // 7
@@ -78,12 +85,13 @@ def calendar(plot: Plot, series: Series, frame: Frame) -> Calendar:
         for row in range(rows)
     ]
     x, y = float(frame.left if frame.has_title else _EDGE), frame.height - 20.0
-    for look, cells in looks.items():
-        if cells:
-            cells.append(_cell(x, y, _KEY, _KEY, look.size))
-            texts.append((x + _KEY + 3, y + 10, look.key, "start"))
-            x += 2.2 * _KEY + _LETTER * len(look.key)
-    return Calendar({look: "".join(cells) for look, cells in looks.items() if cells}, texts)
+    cells = {look: "".join(each) for look, each in looks.items() if each}
+    keys: dict[Look, str] = {}
+    for look in cells:
+        keys[look] = _cell(x, y, _KEY, _KEY, look.size)
+        texts.append((x + _KEY + 3, y + 10, look.key, "start"))
+        x += 2.2 * _KEY + _LETTER * len(look.key)
+    return Calendar(cells, keys, height - _gap(width), texts)
 
 
 def _looks(series: Series) -> Sequence[Look]:
@@ -101,9 +109,19 @@ def _flagged(series: Series) -> Look:
     return Look("plot-bad", 1.0, 1.0, series.name)
 
 
+def _gap(width: float) -> float:
+    """The space between cells."""
+    return min(3.0, 0.15 * width)
+
+
 def _cell(x: float, y: float, width: float, height: float, share: float) -> str:
     """A cell as part of a path: of such a share of its width and height, in its middle."""
-    gap = min(3.0, 0.15 * width)
-    wide, high = (width - gap) * share, (height - gap) * share
+    wide, high = (width - _gap(width)) * share, (height - _gap(width)) * share
     x, y = x + (width - wide) / 2.0, y + (height - high) / 2.0
     return f"M{digits(x)} {digits(y)}h{digits(wide)}v{digits(high)}h-{digits(wide)}z"
+
+
+def _bar(x: float, y: float, width: float, height: float, share: float) -> str:
+    """A cell as a line, to be drawn as wide as it is high."""
+    wide = (width - _gap(width)) * share
+    return f"M{digits(x + (width - wide) / 2.0)} {digits(y + height / 2.0)}h{digits(wide)}"

@@ -164,13 +164,12 @@ class _Drawing:
             case Kind.BARS:
                 return self._bars(series)
             case Kind.TICKS:
-                foot = self._frame.foot
                 marks = [
-                    _across(self._scales.x(place), foot - 16, self._scales.x(place), foot)
+                    f"M{digits(self._scales.x(place))} {self._frame.foot - 16}v16"
                     for place, value in enumerate(series.values)
                     if value is not None
                 ]
-                return self._stroked("plot-bad", 2.5, *marks)
+                return self._stroked("plot-bad", 2.5, f'<path d="{"".join(marks)}"/>')
         if series.role is Role.EXPECTED:
             return self._stroked("plot-expected", 1.2, *self._lines(series.values), dashed=True)
         # The stretch of what broke begins where the line before it ends.
@@ -189,7 +188,8 @@ class _Drawing:
             if upper is not None and lower is not None
         ]
         above, below = ([(edge[0], edge[side]) for edge in edges] for side in (1, 2))
-        yield f'<polygon points="{_points([*_straightened(above), *_straightened(below)[::-1]])}"/>'
+        if edges:
+            yield f'<path d="{_through([*_straightened(above), *_straightened(below)[::-1]])}z"/>'
 
     def _bars(self, series: Series) -> str:
         zero, scales = self._scales.y(0.0), self._scales
@@ -295,12 +295,16 @@ class _Drawing:
     def _calendar(self, series: Series) -> Iterator[str]:
         found = calendar(self._plot, series, self._frame)
         yield self._text(*(_at(x, y, text, anchor) for x, y, text, anchor in found.texts))
-        for look, path in found.paths.items():
-            part = f'<path d="{path}"/>'
+        for look, path in found.cells.items():
+            key = f'<path d="{found.keys[look]}"/>'
             if look.opacity:
-                yield self._filled(look.name, look.opacity, part)
+                wide = f'stroke="currentColor" stroke-width="{digits(found.height * look.size)}"'
+                lines = f'<path {wide} d="{path}"/>'
+                yield self._in(
+                    look.name, f'fill="currentColor" opacity="{look.opacity}"', lines, key
+                )
             else:
-                yield self._stroked(look.name, 1.5, part)
+                yield self._stroked(look.name, 1.5, f'<path d="{path}"/>', key)
 
 
 def _is_beyond(value: float, edge: float) -> bool:
@@ -311,11 +315,23 @@ def _line(points: Sequence[_Point]) -> str:
     if len(points) == 1:
         x, y = points[0]
         return f'<circle cx="{digits(x)}" cy="{digits(y)}" r="2.5" fill="currentColor"/>'
-    return f'<polyline points="{_points(_straightened(points))}"/>'
+    return f'<path d="{_through(_straightened(points))}"/>'
 
 
-def _points(points: Sequence[_Point]) -> str:
-    return " ".join(f"{digits(x)},{digits(y)}" for x, y in points)
+def _through(points: Sequence[_Point]) -> str:
+    """A path through points, each beside the one before, which takes the fewest characters."""
+    tenths = [(round(10 * x), round(10 * y)) for x, y in points]
+    steps = (
+        f"{_short(x - from_x)}{'' if y < from_y else ','}{_short(y - from_y)}"
+        for (from_x, from_y), (x, y) in pairwise(tenths)
+    )
+    x, y = points[0]
+    return f"M{digits(x)} {digits(y)}l{' '.join(steps)}"
+
+
+def _short(tenths: int) -> str:
+    text = f"{tenths / 10:g}"
+    return text.replace("0.", ".", 1) if -10 < tenths < 10 else text
 
 
 def _straightened(points: Sequence[_Point]) -> list[_Point]:
