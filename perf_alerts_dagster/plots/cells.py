@@ -9,7 +9,7 @@ from perf_alerts_dagster.plots.scales import Frame, digits, month_begins, month_
 
 _CELL = 30.0
 # How much higher than wide a cell may be.
-_HIGH = 2.5
+_HIGH = 4.0
 # Columns that the name of a month needs at least, and its width.
 _MONTH, _MONTH_WIDTH = 2, 28.0
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -323,7 +323,7 @@ def _detector(life: _Life) -> Plot | None:
         if each.rule in BY_ID and BY_ID[each.rule].plot == "shortfall" and each.value is not None
     ]
     found.sort(key=lambda each: 1.0 if each.p_year is None else each.p_year)
-    return _of_rule(life, found[0] if found else None, "Decay")
+    return _of_rule(life, found[0], f"Decay: {BY_ID[found[0].rule].title}") if found else None
 
 
 def _of_rule(life: _Life, found: Evaluation | None, title: str) -> Plot | None:
@@ -345,7 +345,7 @@ def _of_rule(life: _Life, found: Evaluation | None, title: str) -> Plot | None:
         return None
     return replace(
         plot,
-        title=f"{title}: {BY_ID[plot.rule].title}",
+        title=title,
         dates=tuple(life.shown.astype(object).tolist()),
         series=tuple(
             replace(each, values=along(each.values), lower=along(each.lower) if each.lower else ())
@@ -385,7 +385,7 @@ def _exceedances(life: _Life, hits: Floats) -> Plot:
     window = min(RATE_ROWS, int(ends[-1]))
     expected = np.full(len(ends), 0.05 * RATE_ROWS)
     return life.plot(
-        "Days below their 5 % quantile",
+        "Days below 5 % of days",
         f"{recent[-1]:.0f} of the last {counted(window, 'session')}, "
         f"{0.05 * window:.1f} are expected; each tick is such a day.",
         RATE.id,

@@ -63,12 +63,12 @@ SMALL = Frame(
     width=340,
     height=176,
     left=54,
-    right=82,
+    right=94,
     top=18,
     bottom=22,
     value_ticks=4,
     date_ticks=3,
-    label=13,
+    label=16,
     has_title=False,
 )
 

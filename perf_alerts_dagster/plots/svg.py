@@ -41,6 +41,8 @@ COLOURS = {
 }
 _FONT = 'font-family="DejaVu Sans, sans-serif"'
 _EDGE, _LINE = 10, 13
+# Half the width of a date.
+_DATE = 26
 # Characters that fit in the title.
 _TITLE = 74
 # No line is drawn further than this from where its points are.
@@ -153,7 +155,11 @@ class _Drawing:
         dates = scales.dates()
         ticks = (_across(scales.x(place), foot, scales.x(place), foot + 4) for place, _ in dates)
         yield self._stroked("plot-grid", 1, _across(frame.left, foot, frame.end, foot), *ticks)
-        texts += [_at(scales.x(place), foot + 16, text, "middle") for place, text in dates]
+        for place, text in dates:
+            # At the right end are the labels of values.
+            x = scales.x(place)
+            is_last = x > frame.end - _DATE
+            texts.append(_at(x, foot + 16, text, "end" if is_last else "middle"))
         yield self._text(*texts)
 
     def _series(self, series: Series) -> str:
@@ -263,7 +269,8 @@ class _Drawing:
         """The values at the right: what was measured, each limit, and what was expected."""
         plot, scales, frame = self._plot, self._scales, self._frame
         found: list[tuple[float, list[_Label]]] = []
-        for series in plot.series:
+        # Of series of one name, as of projections one after another, the last is labelled.
+        for series in {each.name: each for each in plot.series}.values():
             last = next((each for each in reversed(series.values) if each is not None), None)
             is_labelled = series.role in (Role.EXPECTED, Role.MEASURED)
             if series.kind not in (Kind.LINE, Kind.BARS) or not is_labelled or last is None:
