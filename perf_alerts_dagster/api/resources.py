@@ -15,6 +15,7 @@ from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.standings.ports import StandingStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import Resources
@@ -66,6 +67,7 @@ class ApiParts:
     """
 
     store: AlertStore
+    standings: StandingStore
     desk: Desk
     thresholds: SqlThresholds
     records: Records

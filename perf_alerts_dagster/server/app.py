@@ -38,6 +38,7 @@ from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
 from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import link as link_page
@@ -118,6 +119,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 proxy=replace(proxy, false_alarms=BudgetTotals(settings, store.engine)),
                 api=ApiParts(
                     store=store,
+                    standings=SqlStandings(store.engine),
                     desk=desk,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),

@@ -9,7 +9,20 @@ from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+)
 
 watermarks = sa.Table(
     "watermarks",

@@ -20,6 +20,7 @@ from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.store.links import SqlLinks
+from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import ProxyParts
@@ -91,6 +92,7 @@ class Proxy:
             ),
             api=ApiParts(
                 store=self.store,
+                standings=SqlStandings(self.database.engine),
                 desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
                 records=Records(reader(self.source)),
