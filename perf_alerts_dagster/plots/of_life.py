@@ -238,7 +238,7 @@ def _fan(life: _Life, launches: Sequence[InForce], incidents: Sequence[Marker]) 
         filter(
             None,
             (
-                f"projected anew {counted(len(changes), 'time')} (dashed)" if changes else "",
+                f"{changes[-1].label} (dashed)" if changes else "",
                 f"{counted(len(marked), 'incident')} marked" if marked else "",
             ),
         )

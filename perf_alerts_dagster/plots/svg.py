@@ -47,6 +47,7 @@ _DATE = 26
 _TITLE = 74
 # No line is drawn further than this from where its points are.
 _NEAR = 0.3
+_BOLD = ' font-size="13" font-weight="bold"'
 _DASHES = 'stroke-dasharray="5 3"'
 
 
@@ -81,9 +82,8 @@ def _text(text: str, most: int = 1000) -> str:
 
 
 def _at(x: float, y: float, text: str, anchor: str = "start", size: str = "") -> str:
-    return (
-        f'<text x="{digits(x)}" y="{digits(y)}" text-anchor="{anchor}"{size}>{_text(text)}</text>'
-    )
+    anchored = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    return f'<text x="{digits(x)}" y="{digits(y)}"{anchored}{size}>{_text(text)}</text>'
 
 
 def _across(x1: float, y1: float, x2: float, y2: float) -> str:
@@ -126,6 +126,8 @@ class _Drawing:
 
     def _in(self, name: str, paint: str, *parts: str) -> str:
         """Parts in the colour of a class: lines of so wide a `paint`, or areas of such opacity."""
+        if not any(parts):
+            return ""
         colour = f'color="{COLOURS[name]}"' if self._standalone else f'class="{name}"'
         return f"<g {colour} {paint}>{''.join(parts)}</g>"
 
@@ -136,7 +138,8 @@ class _Drawing:
         )
 
     def _filled(self, name: str, opacity: float, *parts: str) -> str:
-        return self._in(name, f'fill="currentColor" fill-opacity="{opacity}"', *parts)
+        opaque = "" if opacity == 1 else f' fill-opacity="{opacity}"'
+        return self._in(name, f'fill="currentColor"{opaque}', *parts)
 
     def _text(self, *parts: str) -> str:
         return self._filled("plot-text", 1, *parts)
@@ -287,17 +290,18 @@ class _Drawing:
             labels = [("plot-limit", text), ("plot-limit", limit.label)]
             found.append((scales.y(limit.value), labels))
         for y, lines in _apart(found, frame):
-            for place, (name, text) in enumerate(lines):
-                size = (
-                    ' font-size="13" font-weight="bold"'
-                    if place == 0 and name != "plot-expected"
-                    else ""
+            ((name, _), *_) = lines
+            bold = "" if name == "plot-expected" else _BOLD
+            texts = [
+                _at(
+                    frame.end + 8,
+                    y + 4 + _LINE * place,
+                    words(text, frame.label),
+                    size="" if place else bold,
                 )
-                yield self._filled(
-                    name,
-                    1,
-                    _at(frame.end + 8, y + 4 + _LINE * place, words(text, frame.label), size=size),
-                )
+                for place, (_, text) in enumerate(lines)
+            ]
+            yield self._filled(name, 1, *texts)
 
     def _calendar(self, series: Series) -> Iterator[str]:
         found = calendar(self._plot, series, self._frame)
