@@ -84,9 +84,10 @@ async def strategy(request: Request, name: str) -> Response:
     name, days, error = inputs.strategy_name(name), Days(), ""
     try:
         days = days_of(request)
+        view = await strategy_view(request, name, days.as_of)
     except inputs.InputError as refused:
-        error = str(refused)
-    view = await strategy_view(request, name, days.as_of)
+        days, error = Days(), str(refused)
+        view = await strategy_view(request, name)
     store = api_of(request).parts.incidents.store
     page = await asyncio.to_thread(
         store.incidents, IncidentFilter(strategy=name), before=None, limit=_INCIDENTS
@@ -172,7 +173,9 @@ def _of_rows(
 
 def _marker(incident: Incident) -> Marker:
     day = incident.session or incident.first_as_of or incident.opened_at.date()
-    label = f"{incident.severity.value}: {report.title_of(incident.rule)}, {day_words(day, beside=day)}"
+    label = (
+        f"{incident.severity.value}: {report.title_of(incident.rule)}, {day_words(day, beside=day)}"
+    )
     return Marker(day=day, label=label, is_bad=True)
 
 
@@ -212,7 +215,9 @@ def _tiles(
         _return("Last session", figures.last_return, last, digits=2),
         _return("Month to date", figures.month_return),
         _return("Live", figures.live_return, live),
-        _return("Drawdown", figures.drawdown, under + (f"; backtest {deepest} %" if deepest else "")),
+        _return(
+            "Drawdown", figures.drawdown, under + (f"; backtest {deepest} %" if deepest else "")
+        ),
         Tile(
             name=f"Sharpe {SHARPE_WINDOW}",
             figure="" if ratio is None else f"{ratio:.1f}",
