@@ -159,7 +159,7 @@ def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -
         note: Why it is not judged in full; empty where it is.
     """
     if as_of is None or not found:
-        return f"{name} is not judged yet{f': {note}' if note else '.'}"
+        return f"{name} is not judged yet{f': {note}' if note else ''}."
     judged = f"judged for {day_words(as_of, beside=as_of)}"
     notified = [each for each in found if each.cell in NOTIFIED]
     weak = [each for each in found if each.cell is Cell.WEAK]
