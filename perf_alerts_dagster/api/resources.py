@@ -14,6 +14,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.standings.ports import StandingStore
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -68,6 +69,7 @@ class ApiParts:
 
     store: AlertStore
     standings: StandingStore
+    news: SqlDeskNews
     desk: Desk
     thresholds: SqlThresholds
     records: Records

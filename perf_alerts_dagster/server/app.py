@@ -16,6 +16,7 @@ from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.budget import routes as budget_routes
+from perf_alerts_dagster.api.desk import routes as desk_routes
 from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
@@ -37,6 +38,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.outage import Outage
@@ -120,6 +122,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 api=ApiParts(
                     store=store,
                     standings=SqlStandings(store.engine),
+                    news=SqlDeskNews(store.engine),
                     desk=desk,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
@@ -140,6 +143,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 _ROUTERS = (
     *ROUTERS,
+    desk_routes.router,
     strategy_routes.router,
     budget_routes.router,
     event_routes.router,
