@@ -7,6 +7,7 @@ from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
@@ -68,6 +69,8 @@ _NEXT = re.compile(
     re.ASCII,
 )
 
+# Not one within a word, a date or a range.
+_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
 _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
 
@@ -84,7 +87,19 @@ def _environment() -> Environment:
     environment.filters["time"] = lambda at: timestamp(at) if at else "-"
     environment.filters["channel"] = channel_words
     environment.filters["person"] = person
+    environment.filters["minus"] = minus
+    environment.filters["strategy_path"] = strategy_path
     return environment
+
+
+def minus(text: str) -> str:
+    """Text with the sign before its negative numbers as a real minus."""
+    return _HYPHEN.sub("\u2212", text)
+
+
+def strategy_path(name: str) -> str:
+    """The page of a strategy or group, whose name may hold any character."""
+    return f"/strategies/{quote(name, safe='')}"
 
 
 @cache

@@ -73,8 +73,14 @@ class SqlDeskNews:
     ) -> Mapping[str, Sequence[tuple[Incident, Event]]]:
         """The unresolved incidents of each of some strategies, with their events."""
         column = incidents.c
-        query = sa.select(column.event_id.distinct()).where(
-            column.status.in_(_LIVE), column.strategy.in_(strategies), column.event_id.is_not(None)
+        query = (
+            sa.select(column.event_id)
+            .where(
+                column.status.in_(_LIVE),
+                column.strategy.in_(strategies),
+                column.event_id.is_not(None),
+            )
+            .distinct()
         )
         with reading(self._engine) as connection:
             ids = list(connection.scalars(query))

@@ -2,8 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from perf_alerts_dagster.judging.standings.model import RuleStanding
+from perf_alerts_dagster.judging.standings.model import Cell
+
+
+class Found(Protocol):
+    """What a rule found; see `RuleStanding`."""
+
+    @property
+    def cell(self) -> Cell:
+        """Its cell."""
+
+    @property
+    def p_year(self) -> float | None:
+        """The share of healthy years as bad."""
+
+
+F = TypeVar("F", bound=Found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +81,9 @@ def column_of(rule: str) -> Column:
     return _OF_RULE.get(rule, OTHER)
 
 
-def worst(rules: Mapping[str, RuleStanding]) -> dict[Column, tuple[str, RuleStanding]]:
+def worst(rules: Mapping[str, F]) -> dict[Column, tuple[str, F]]:
     """The worst rule of each column, the rarest of equals, with its id."""
-    found: dict[Column, tuple[str, RuleStanding]] = {}
+    found: dict[Column, tuple[str, F]] = {}
     for rule, standing in rules.items():
         column = column_of(rule)
         known = found.get(column)
@@ -76,5 +92,5 @@ def worst(rules: Mapping[str, RuleStanding]) -> dict[Column, tuple[str, RuleStan
     return found
 
 
-def _badness(standing: RuleStanding) -> tuple[int, float]:
+def _badness(standing: Found) -> tuple[int, float]:
     return standing.cell.rank, -1.0 if standing.p_year is None else -standing.p_year

@@ -62,7 +62,7 @@ class StandingTotals:
 
     `session` is the newest that any strategy was judged for, `judged_at` when it was last judged;
     None before the first. `judged` are the strategies that have an outcome for it, `late` those
-    whose newest row is behind; it is `provisional` where it was still open for any.
+    of them whose newest row is behind; it is `provisional` where it was still open for any.
     """
 
     cells: Mapping[Cell, int] = field(default_factory=dict)

@@ -70,7 +70,7 @@ def keep(
     for start in range(0, len(gone), _BATCH):
         part = gone[start : start + _BATCH]
         connection.execute(delete(standings).where(standings.c.strategy.in_(part)))
-    rows = [_row(one) for name, one in sorted(after.items()) if kept.get(name) != one]
+    rows = [row_of(one) for name, one in sorted(after.items()) if kept.get(name) != one]
     if rows:
         put = upsert(connection, standings)
         connection.execute(
@@ -82,7 +82,8 @@ def keep(
         )
 
 
-def _row(standing: Standing) -> dict[str, Any]:
+def row_of(standing: Standing) -> dict[str, Any]:
+    """The columns of a standing."""
     figures, rarest = standing.figures, standing.rarest
     return {
         "strategy": standing.strategy,
@@ -156,7 +157,7 @@ class SqlStandings(StandingStore):
             func.max(case((column.provisional, 1), else_=0)),
             func.sum(case((is_judged, 1), else_=0)),
         ).where(column.session == newest)
-        late = select(func.count()).where(singles, column.late > 0)
+        late = select(func.count()).where(is_judged, column.late > 0)
 
         def names(column: ColumnElement[Any]) -> Any:  # noqa: ANN401 - a Select
             return select(column).where(column.is_not(None)).distinct().order_by(column)
