@@ -131,15 +131,24 @@ class FakeAlertStore(AlertStore):
         )
         return Period(counts=counts)
 
+    def judged_names(self) -> Sequence[str]:
+        return sorted({one.evaluation.strategy for one in self.current()})
+
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
     ) -> Sequence[StoredEvaluation]:
         self._reach()
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}
         last = [found for alert in ALERTS if (found := self.latest(alert.name)) is not None]
         for judgement in sorted(last, key=lambda one: (one.as_of, one.judged_at)):
             for evaluation in judgement.evaluations:
-                if strategy in (None, evaluation.strategy) and rule in (None, evaluation.rule):
+                is_one = strategies is None or evaluation.strategy in strategies
+                is_one = is_one and strategy in (None, evaluation.strategy)
+                if is_one and rule in (None, evaluation.rule):
                     key = evaluation.strategy, evaluation.rule, evaluation.projection or ""
                     newest[key] = StoredEvaluation(
                         alert=judgement.alert,

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from perf_alerts_dagster.api.desk.schemas import DeskAnswer, DeskRow
 from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
 from perf_alerts_dagster.api.strategies.schemas import (
     ProjectionAnswer,
@@ -182,6 +183,12 @@ class AlertsClient:
         async for page in self._pages(StrategiesAnswer, "/strategies", {}):
             for strategy in page.data:
                 yield strategy
+
+    async def desk(self, **filters: str) -> AsyncIterator[DeskRow]:
+        """How every strategy and group stands, over all pages; `filters` are those of GET /desk."""
+        async for page in self._pages(DeskAnswer, "/desk", filters):
+            for row in page.data.rows:
+                yield row
 
     async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
         """The projections in force for a strategy, with the realised path since."""

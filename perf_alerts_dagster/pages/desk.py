@@ -85,6 +85,7 @@ class Line:
     strip: Markup
     band: Markup
     tag: str = ""
+    note: str = ""
     members: str = ""
     is_bad: bool = False
 
@@ -223,6 +224,8 @@ def _line(row: schemas.DeskRow, columns: Sequence[Column], clock: Clock) -> Line
     return Line(
         row=row,
         tag=_tag(row, clock),
+        # The tag says it of late rows.
+        note="" if row.late else minus(row.note),
         marks=marks,
         last=percent(row.last_return, 2),
         month=percent(row.month_return),

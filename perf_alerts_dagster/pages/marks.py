@@ -35,11 +35,11 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def odds(p_year: float | None) -> str:
-    """How many healthy years are as bad: `1 in 20`, `4 in 10`, `under 1 in 700`."""
+    """How many healthy years are as bad: `1 in 20`, `4 in 10`, `< 1 in 700`."""
     if p_year is None:
         return "–"
     if p_year < 1.0 / 700.0:
-        return "under 1 in 700"
+        return "< 1 in 700"
     if p_year >= 0.35:
         return f"{10.0 * p_year:.0f} in 10"
     return f"1 in {1.0 / p_year:.0f}"

@@ -35,7 +35,8 @@ RULES = (
     "sharpe_degradation", "drawdown", "wipe_out", "flat_run", "repeated_pnl", "volatility_shift",
     "no_data", "stale_data", "walk_forward_stability", "overfitting",
 )  # fmt: skip
-_SESSIONS = tuple(np.busday_offset(SESSION, np.arange(-89, 1)).astype(object))
+_DAYS = (SESSION - timedelta(days=days) for days in range(200))
+_SESSIONS = tuple(sorted(day for day in _DAYS if day.weekday() < 5)[-90:])
 
 
 def figures(seed: int = 1, **changes: Any) -> Figures:
@@ -126,7 +127,7 @@ def eight() -> list[Standing]:
             "ALL",
             {"interval_breach": Cell.CRITICAL, "rolling_sharpe": Cell.WEAK},
             is_group=True, group=None, owner=None, strip="...w.w",
-            figures=figures(7, last_return=-0.0207, last_pnl=-207_000.0, drawdown=-0.064, band=0.011),
+            figures=figures(7, last_return=-0.0207, last_pnl=-207_000.0, band=0.011),
         ),
         standing("group:vol", {"daily_exceedance": Cell.WARNING}, is_group=True, owner=None),
         standing("group:equity", is_group=True, owner=None),
@@ -137,7 +138,7 @@ def eight() -> list[Standing]:
                 "drawdown": Cell.WEAK, "volatility_shift": Cell.WARNING,
             },
             strip="..w.ww.1.",
-            figures=figures(5, last_return=-0.15, last_pnl=-170_000.0, month_return=-0.125, band=0.0004),
+            figures=figures(5, last_return=-0.15, last_pnl=-170_000.0, band=0.0004),
         ),
         standing(
             "momentum_us",
@@ -215,7 +216,7 @@ def open_incidents(
         store=SqlIncidents(engine), settings=NotificationSettings(channels=("mail",))
     )
     made = judged(*found, as_of=SESSION, judged_at=at, run_id=at.isoformat())
-    SqlAlertStore(engine).record(replace(made, recorded_only=False), watermark=SESSION)
+    SqlAlertStore(engine).record(made, watermark=SESSION)
     lifecycle.apply_judgements(DAILY, run_id=made.run_id, now=at)
     later, outbox = at + timedelta(minutes=1), SqlOutbox(engine)
     for one in outbox.claim(later, "postman", timedelta(minutes=1), limit=100) if sent else ():

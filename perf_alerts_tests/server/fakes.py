@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -288,10 +288,16 @@ class FakeHistory(FakeAlertStore):
         return self.notified
 
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
     ) -> list[StoredEvaluation]:
         return [
             one
             for one in self.found
-            if strategy in (None, one.evaluation.strategy) and rule in (None, one.evaluation.rule)
+            if strategy in (None, one.evaluation.strategy)
+            and rule in (None, one.evaluation.rule)
+            and (strategies is None or one.evaluation.strategy in strategies)
         ]
