@@ -9,7 +9,20 @@ from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0015",
+)
 
 watermarks = sa.Table(
     "watermarks",
@@ -33,6 +46,8 @@ judgements = sa.Table(
     sa.Column("recorded_only", sa.Boolean, nullable=False),
     sa.Column("restated", sa.Boolean, nullable=False),
     sa.Column("method_version", sa.Text),
+    # The number of its evaluations by what they found; see `judging.store.overview`.
+    sa.Column("cells", JsonText, nullable=False, server_default=sa.text("'{}'")),
     sa.UniqueConstraint("alert", "as_of", "run_id"),
     sa.Index(None, "alert", "judged_at"),
     sa.Index(None, "alert", "id"),

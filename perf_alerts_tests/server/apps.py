@@ -20,6 +20,8 @@ from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.store.links import SqlLinks
+from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
+from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import ProxyParts
@@ -104,6 +106,8 @@ class Proxy:
                 links=self.links,
                 probe=lambda now: None,
                 ledger=partial(read_ledger, settings, self.database.engine),
+                overview=SqlOverview(self.database.engine),
+                deliveries=SqlDeliveries(self.database.engine),
                 channels=self.channels,
             ),
         )

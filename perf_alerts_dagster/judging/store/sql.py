@@ -1,6 +1,7 @@
 """The store of judgements over SQL: each method is one transaction."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
@@ -20,6 +21,7 @@ from perf_alerts_dagster.judging.evaluation import (
     Outcome,
 )
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
+from perf_alerts_dagster.judging.store.overview import cell_of
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.projections.store import sql as issued
 from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
@@ -106,6 +108,7 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
 def _add(connection: Connection, judgement: Judgement) -> None:
     row: dict[str, Any] = {name: getattr(judgement, name) for name in _JUDGEMENT}
     row["seed"] = int(row["seed"])
+    row["cells"] = dict(Counter(map(cell_of, judgement.evaluations)))
     once = upsert(connection, judgements).on_conflict_do_nothing(
         index_elements=["alert", "as_of", "run_id"]
     )
