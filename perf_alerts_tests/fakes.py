@@ -15,6 +15,7 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.evaluation import WORTH, Judgement
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
+from perf_alerts_dagster.judging.standings.model import Member
 from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.desk import (
     Baseline,
@@ -66,7 +67,13 @@ class FakeAlertStore(AlertStore):
         self._reach()
         return self._watermarks.get(alert)
 
-    def record(self, judgement: Judgement, *, watermark: date | None) -> None:
+    def record(
+        self,
+        judgement: Judgement,
+        *,
+        watermark: date | None,
+        members: Mapping[str, Member] | None = None,
+    ) -> None:
         self._reach()
         key = (judgement.alert, judgement.as_of, judgement.run_id)
         self._judgements.setdefault(key, _through_columns(judgement))

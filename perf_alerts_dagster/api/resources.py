@@ -17,6 +17,7 @@ from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.standings.ports import StandingStore
 from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
@@ -69,6 +70,7 @@ class ApiParts:
     """
 
     store: AlertStore
+    standings: StandingStore
     desk: Desk
     thresholds: SqlThresholds
     records: Records

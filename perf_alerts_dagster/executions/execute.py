@@ -28,6 +28,7 @@ from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.rules import decay
 from perf_alerts_dagster.judging.rules.life_cusum import RULE as LIFE_CUSUM
+from perf_alerts_dagster.judging.standings.figures import members_of
 from perf_alerts_dagster.plots.plot import Plot
 from perf_alerts_dagster.plots.store import PlotStore
 from perf_alerts_dagster.projections.issue import Progress
@@ -355,7 +356,14 @@ class Executor:
             if newest is not None and newest.repeats(judgement):
                 repeats[session] = newest.run_id
             else:
-                self.store.record(judgement, watermark=session if counts else None)
+                context = session_judge.judge.context(
+                    reading, session, outlook, provisional=session == plan.provisional
+                )
+                self.store.record(
+                    judgement,
+                    watermark=session if counts else None,
+                    members={} if plan.recorded_only else members_of(context),
+                )
         return tuple(judgements), repeats, outlook, session_judge
 
     def _of_version_before(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.standings.model import Member
 from perf_alerts_dagster.projections.ports import ProjectionStore
 
 
@@ -54,11 +55,18 @@ class AlertStore(ProjectionStore):
         """The newest session that `alert` has judged with final rows; None before its first."""
 
     @abstractmethod
-    def record(self, judgement: Judgement, *, watermark: date | None) -> None:
-        """Store a judgement and, in the same transaction, move the alert's watermark.
+    def record(
+        self,
+        judgement: Judgement,
+        *,
+        watermark: date | None,
+        members: Mapping[str, Member] | None = None,
+    ) -> None:
+        """Store a judgement and, in the same transaction, the standings and the alert's watermark.
 
         The watermark never moves back. The same (alert, as-of date, run id) recorded again
-        replaces nothing and adds nothing.
+        replaces nothing and adds nothing. `members` are the strategies with their figures, for
+        the standings; see `judging.standings`.
         """
 
     @abstractmethod

@@ -44,6 +44,7 @@ from perf_alerts_dagster.identity.middleware import Authentication, open_identit
 from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import link as link_page
@@ -124,6 +125,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 proxy=replace(proxy, false_alarms=BudgetTotals(settings, store.engine)),
                 api=ApiParts(
                     store=store,
+                    standings=SqlStandings(store.engine),
                     desk=desk,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),

@@ -65,6 +65,37 @@ incident_plots = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
 )
 
+# How each strategy and group stands: the columns are for sorting and filtering, `rank` the worst
+# first, the body is the whole as JSON.
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("is_group", sa.Boolean, nullable=False),
+    sa.Column("group", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("cell", sa.Text, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("session", sa.Date, nullable=False),
+    sa.Column("last_return", sa.Double),
+    sa.Column("month_return", sa.Double),
+    sa.Column("live_return", sa.Double),
+    sa.Column("drawdown", sa.Double),
+    sa.Column("band", sa.Double),
+    sa.Column("p_year", sa.Double),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+# The rows of a strategy or group as they were last read, by year; year 0 holds what is not dated.
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("year", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
 # By strategy and month, when each row of its shadow was first read; see records.first_seen.
 shadow_rows = sa.Table(
     "shadow_rows",

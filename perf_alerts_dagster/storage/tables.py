@@ -21,6 +21,7 @@ REVISIONS = (
     "0009",
     "0010",
     "0011",
+    "0012",
     "0015",
 )
 
@@ -46,7 +47,7 @@ judgements = sa.Table(
     sa.Column("recorded_only", sa.Boolean, nullable=False),
     sa.Column("restated", sa.Boolean, nullable=False),
     sa.Column("method_version", sa.Text),
-    # The number of its evaluations by what they found; see `judging.store.overview`.
+    # How many of its strategies and groups are what; see `judging.standings.fold.cells_of`.
     sa.Column("cells", JsonText, nullable=False, server_default=sa.text("'{}'")),
     sa.UniqueConstraint("alert", "as_of", "run_id"),
     sa.Index(None, "alert", "judged_at"),

@@ -22,6 +22,7 @@ from perf_alerts_dagster.incidents.notification_settings import NotificationSett
 from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.store.overview import SqlOverview
+from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import ProxyParts
@@ -93,6 +94,7 @@ class Proxy:
             ),
             api=ApiParts(
                 store=self.store,
+                standings=SqlStandings(self.database.engine),
                 desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
                 records=Records(reader(self.source)),

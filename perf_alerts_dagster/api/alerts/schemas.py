@@ -9,7 +9,7 @@ from perf_alerts_dagster.proxy.schemas import ScheduledAlert
 
 
 class Session(Model):
-    """One session of an alert: the worst that it found, and how many results were what.
+    """One session of an alert: the worst that it found, and how many strategies were what.
 
     `cell` is `ok`, `info`, `insufficient_data`, `partial`, `weak` (a breach of which nobody is
     notified), `warning`, `critical` (emergencies too), `no_data`, `error`, `unjudged` (no run has
@@ -20,7 +20,7 @@ class Session(Model):
     cell: str = Field(examples=["ok"])
     judged_at: Time | None
     provisional: bool
-    results: dict[str, int]
+    strategies: dict[str, int]
 
 
 class AlertData(ScheduledAlert):

@@ -5,11 +5,12 @@ from datetime import date, timedelta
 
 from perf_alerts_dagster.api.alerts.schemas import Session
 from perf_alerts_dagster.core.alerts import Alert
-from perf_alerts_dagster.judging.store.overview import SessionOutcome, worst
+from perf_alerts_dagster.judging.standings.model import STRIP, Cell
+from perf_alerts_dagster.judging.store.overview import SessionOutcome
 from perf_alerts_dagster.records.sessions import Calendar
 
-# As many cells as are shown.
-CELLS = 90
+# What a day without a session is, beside the cells.
+HOLIDAY = "holiday"
 _WEEK = timedelta(days=7)
 _SATURDAY = 5
 
@@ -42,10 +43,10 @@ def with_gaps(
         if outcome is not None:
             cells.append(_judged(outcome))
         elif alert.frequency != "daily" or every_day or period in days:
-            cells.append(_left_out(period, "unjudged"))
+            cells.append(_left_out(period, Cell.UNJUDGED))
         elif period.weekday() < _SATURDAY:
-            cells.append(_left_out(period, "holiday"))
-    return cells[-CELLS:]
+            cells.append(_left_out(period, HOLIDAY))
+    return cells[-STRIP:]
 
 
 def _period(day: date, alert: Alert) -> date:
@@ -66,12 +67,12 @@ def _judged(outcome: SessionOutcome) -> Session:
     return Session(
         session=outcome.session,
         # Nothing was there to judge.
-        cell=worst(outcome.cells or ["no_data"]),
+        cell=max(outcome.cells or [Cell.NO_DATA], key=lambda cell: cell.rank),
         judged_at=outcome.judged_at,
         provisional=outcome.provisional,
-        results=dict(outcome.cells),
+        strategies=dict(outcome.cells),
     )
 
 
 def _left_out(period: date, cell: str) -> Session:
-    return Session(session=period, cell=cell, judged_at=None, provisional=False, results={})
+    return Session(session=period, cell=cell, judged_at=None, provisional=False, strategies={})

@@ -1,51 +1,29 @@
 """What pages show of judgements, as aggregates: outcomes of sessions, and what rules are worth."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from perf_alerts_dagster.core.alerts import ALERTS
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import Outcome
+from perf_alerts_dagster.judging.standings.model import STRIP, Cell
 from perf_alerts_dagster.storage.engine import reading
 from perf_alerts_dagster.storage.tables import evaluations, judgements
-
-# The words for what one rule found, the worst last.
-CELLS = (
-    "ok", "info", "insufficient_data", "partial", "weak", "warning", "critical", "no_data", "error",
-)  # fmt: skip
-
-
-def cell_of(evaluation: Evaluation) -> str:
-    """The word of `CELLS` for an evaluation: `weak` is a breach of which nobody is notified."""
-    if evaluation.outcome is not Outcome.BREACH:
-        return evaluation.outcome.value
-    severity = evaluation.notified_severity or Severity.WARNING
-    if severity is Severity.INFO:
-        return "info"
-    if evaluation.evidence in (Evidence.WEAK, Evidence.UNRATED) and not evaluation.notifies:
-        return "weak"
-    return "warning" if severity is Severity.WARNING else "critical"
-
-
-def worst(cells: Iterable[str]) -> str:
-    """The worst of some words, at least one."""
-    return max(cells, key=CELLS.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOutcome:
-    """The last judgement of a session by one alert; `cells` counts its results by their word.
+    """The last judgement of a session by one alert; `cells` counts its strategies and groups.
 
-    They are empty where nothing was there to judge.
+    It is empty where none was there to judge.
     """
 
     session: date
     judged_at: datetime
     provisional: bool
-    cells: Mapping[str, int]
+    cells: Mapping[Cell, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +55,7 @@ class SqlOverview:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def sessions(self, alert: str, limit: int = 90) -> Sequence[SessionOutcome]:
+    def sessions(self, alert: str, limit: int = STRIP) -> Sequence[SessionOutcome]:
         """The last `limit` sessions that an alert judged, oldest first, by an index alone."""
         row = judgements.c
         last = (
@@ -94,7 +72,12 @@ class SqlOverview:
         )
         with reading(self.engine) as connection:
             return [
-                SessionOutcome(session=day, judged_at=at, provisional=provisional, cells=cells)
+                SessionOutcome(
+                    session=day,
+                    judged_at=at,
+                    provisional=provisional,
+                    cells={Cell(name): count for name, count in cells.items()},
+                )
                 for day, at, provisional, cells in connection.execute(query)
             ]
 

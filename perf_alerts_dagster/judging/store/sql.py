@@ -21,7 +21,9 @@ from perf_alerts_dagster.judging.evaluation import (
     Outcome,
 )
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
-from perf_alerts_dagster.judging.store.overview import cell_of
+from perf_alerts_dagster.judging.standings.fold import cells_of
+from perf_alerts_dagster.judging.standings.model import Member
+from perf_alerts_dagster.judging.store import standings
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.projections.store import sql as issued
 from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
@@ -105,10 +107,11 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
     return Judgement(**{name: row[name] for name in _JUDGEMENT}, evaluations=evaluations)
 
 
-def _add(connection: Connection, judgement: Judgement) -> None:
+def _add(connection: Connection, judgement: Judgement) -> bool:
+    """Whether it is new."""
     row: dict[str, Any] = {name: getattr(judgement, name) for name in _JUDGEMENT}
     row["seed"] = int(row["seed"])
-    row["cells"] = dict(Counter(map(cell_of, judgement.evaluations)))
+    row["cells"] = dict(Counter(map(str, cells_of(judgement).values())))
     once = upsert(connection, judgements).on_conflict_do_nothing(
         index_elements=["alert", "as_of", "run_id"]
     )
@@ -119,6 +122,7 @@ def _add(connection: Connection, judgement: Judgement) -> None:
     ]
     if added is not None and rows:
         connection.execute(insert(evaluation_rows), rows)
+    return added is not None
 
 
 def _advance_watermark(connection: Connection, alert: str, session: date) -> None:
@@ -153,6 +157,14 @@ def _of_newest_date(query: Select[Any], alert: str) -> Select[Any]:
     )
 
 
+def _latest(connection: Connection, alert: str, as_of: date | None = None) -> Judgement | None:
+    query = _of_newest_date(select(judgements), alert)
+    if as_of is not None:
+        query = query.where(judgements.c.as_of == as_of)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _judgement(connection, row)
+
+
 def open_store(url: str) -> "SqlAlertStore":
     """The store at `url`, whose schema must be this program's.
 
@@ -185,10 +197,22 @@ class SqlAlertStore(AlertStore):
             session: date | None = connection.scalar(query)
         return session
 
-    def record(self, judgement: Judgement, *, watermark: date | None) -> None:
-        """The judgement and the watermark in one transaction."""
+    def record(
+        self,
+        judgement: Judgement,
+        *,
+        watermark: date | None,
+        members: Mapping[str, Member] | None = None,
+    ) -> None:
+        """The judgement, the standings and the watermark in one transaction."""
         with writing(self.engine) as connection:
-            _add(connection, judgement)
+            if _add(connection, judgement):
+                others = (
+                    _latest(connection, alert.name)
+                    for alert in ALERTS
+                    if alert.name != judgement.alert
+                )
+                standings.keep(connection, judgement, members or {}, (one for one in others if one))
             if watermark is not None:
                 _advance_watermark(connection, judgement.alert, watermark)
 
@@ -203,12 +227,8 @@ class SqlAlertStore(AlertStore):
 
     def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
         """One query for the judgement, one for its evaluations."""
-        query = _of_newest_date(select(judgements), alert)
-        if as_of is not None:
-            query = query.where(judgements.c.as_of == as_of)
         with reading(self.engine) as connection:
-            row = connection.execute(query).mappings().one_or_none()
-            return None if row is None else _judgement(connection, row)
+            return _latest(connection, alert, as_of)
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
         """Insert those whose strategy, kind and day of issue are new."""

@@ -1,0 +1,172 @@
+"""Fold a judgement into the standings that were kept before it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
+from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.standings.model import (
+    STRIP,
+    AlertStanding,
+    Cell,
+    Member,
+    RuleStanding,
+    Standing,
+    cell_of,
+)
+from perf_alerts_dagster.judging.summary import Summary, by_strategy, summaries
+
+_UNJUDGED = Cell.UNJUDGED.code
+
+
+def fold(
+    kept: Mapping[str, Standing], judgement: Judgement, members: Mapping[str, Member]
+) -> dict[str, Standing]:
+    """The standings of a judgement's strategies, with it.
+
+    A strategy that is no longer judged has none of the daily check: that one's strategies are all
+    that there are.
+
+    Args:
+        kept: The standings before, by strategy.
+        judgement: Of one alert; one that is only recorded changes nothing.
+        members: Who the strategies are, and their figures. A strategy that is not in it keeps
+            what is known of it.
+    """
+    if judgement.recorded_only:
+        return dict(kept)
+    found = by_strategy(judgement)
+    said = summaries(judgement)
+    is_whole = judgement.alert == DAILY_PNL_CHECK.name and judgement.as_of >= max(
+        (each.session for each in kept.values()), default=date.min
+    )
+    rest = {} if is_whole else {name: one for name, one in kept.items() if name not in found}
+    return rest | {
+        name: _folded(kept.get(name), judgement, evaluations, said[name], members.get(name))
+        for name, evaluations in found.items()
+    }
+
+
+def _folded(
+    before: Standing | None,
+    judgement: Judgement,
+    evaluations: Sequence[Evaluation],
+    summary: Summary,
+    member: Member | None,
+) -> Standing:
+    session, alert = judgement.as_of, judgement.alert
+    known = before or Standing(
+        strategy=evaluations[0].strategy, session=session, judged_at=judgement.judged_at
+    )
+    sessions = tuple(sorted({*known.sessions, session}))[-STRIP:]
+    earlier = known.alerts.get(alert)
+    is_newest = earlier is None or session >= earlier.as_of
+    by_rule: dict[str, list[Evaluation]] = {}
+    for each in evaluations:
+        by_rule.setdefault(each.rule, []).append(each)
+    rules: dict[str, RuleStanding] = {}
+    for rule, one in known.rules.items():
+        # A rule that does not apply any more has no standing.
+        if rule in by_rule or one.alert != alert or not is_newest:
+            rules[rule] = replace(one, strip=_aligned(one.strip, known.sessions, sessions))
+    for rule, group in by_rule.items():
+        cell = max((cell_of(each) for each in group), key=lambda each: each.rank)
+        earlier_rule = rules.get(rule)
+        strip = _marked(earlier_rule.strip if earlier_rule else "", sessions, session, cell)
+        if earlier_rule and session < earlier_rule.as_of:
+            rules[rule] = replace(earlier_rule, strip=strip)
+        else:
+            rules[rule] = _standing(group, cell, judgement, strip)
+    alerts = {
+        name: replace(one, strip=_aligned(one.strip, known.sessions, sessions))
+        for name, one in known.alerts.items()
+    }
+    cell = _cell(judgement, summary, [cell_of(each) for each in evaluations])
+    strip = _marked(alerts[alert].strip if earlier else "", sessions, session, cell)
+    alerts[alert] = (
+        AlertStanding(
+            cell=cell,
+            as_of=session,
+            judged_at=judgement.judged_at,
+            note=summary.note if cell.value == summary.outcome.value else "",
+            strip=strip,
+        )
+        if is_newest
+        else replace(alerts[alert], strip=strip)
+    )
+    is_later = before is None or session >= before.session
+    if member is not None and member.figures is None:
+        member = replace(member, figures=known.figures)
+    return Standing(
+        strategy=known.strategy,
+        session=max(known.session, session),
+        judged_at=max(known.judged_at, judgement.judged_at),
+        provisional=judgement.provisional if is_later else known.provisional,
+        member=member if member is not None and is_later else known.member,
+        rules=rules,
+        alerts=alerts,
+        sessions=sessions,
+    )
+
+
+def _aligned(strip: str, before: Sequence[date], sessions: Sequence[date]) -> str:
+    """A strip over other sessions than before."""
+    if before == sessions:
+        return strip
+    codes = dict(zip(before, strip, strict=True))
+    return "".join(codes.get(session, _UNJUDGED) for session in sessions)
+
+
+def _marked(strip: str, sessions: Sequence[date], session: date, cell: Cell) -> str:
+    """A strip over the sessions, empty before the first one, with what was found on one of them."""
+    strip = strip or _UNJUDGED * len(sessions)
+    if session not in sessions:
+        # Judged again, and older than what is shown.
+        return strip
+    place = sessions.index(session)
+    return strip[:place] + cell.code + strip[place + 1 :]
+
+
+def _standing(
+    group: Sequence[Evaluation], cell: Cell, judgement: Judgement, strip: str
+) -> RuleStanding:
+    """The worst of a rule's evaluations, the rarest of equals."""
+    rarity = [1.0 if each.p_year is None else each.p_year for each in group]
+    worst = min(
+        (place for place, each in enumerate(group) if cell_of(each) is cell),
+        key=lambda place: rarity[place],
+    )
+    return RuleStanding(
+        cell=cell,
+        alert=judgement.alert,
+        as_of=judgement.as_of,
+        value=group[worst].value,
+        limit=group[worst].limit,
+        p_year=group[worst].p_year,
+        notifies=bool(group[worst].notifies),
+        strip=strip,
+    )
+
+
+def cells_of(judgement: Judgement) -> dict[str, Cell]:
+    """What an alert found of each strategy, in one word."""
+    said = summaries(judgement)
+    return {
+        name: _cell(judgement, said[name], [cell_of(each) for each in evaluations])
+        for name, evaluations in by_strategy(judgement).items()
+    }
+
+
+def _cell(judgement: Judgement, summary: Summary, cells: Sequence[Cell]) -> Cell:
+    """An alert's cell: of what lacks data only the daily check's, which has the rules that count.
+
+    The others may wait for a month or a year without anything being wrong.
+    """
+    worst = max((each for each in cells), key=lambda each: each.rank)
+    if summary.outcome in UNMEASURED or worst in (Cell.WARNING, Cell.CRITICAL):
+        return worst
+    if summary.outcome is not Outcome.BREACH and judgement.alert == DAILY_PNL_CHECK.name:
+        return Cell(summary.outcome.value)
+    signs = [each for each in cells if each in (Cell.WEAK, Cell.INFO)]
+    return max(signs, key=lambda each: each.rank, default=Cell.OK)
