@@ -3,8 +3,10 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
@@ -78,6 +80,8 @@ _NEXT = re.compile(
     r"(\?[A-Za-z0-9_=&.%+-]{0,600})?",
     re.ASCII,
 )
+# Not one within a word, a date or a range.
+_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
 _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
@@ -95,7 +99,20 @@ def _environment() -> Environment:
     environment.filters["time"] = lambda at: timestamp(at) if at else "-"
     environment.filters["channel"] = channel_words
     environment.filters["person"] = person
+    environment.filters["moment_of"] = datetime.fromisoformat
+    environment.filters["minus"] = minus
+    environment.filters["strategy_path"] = strategy_path
     return environment
+
+
+def minus(text: str) -> str:
+    """Text with the sign before its negative numbers as a real minus."""
+    return _HYPHEN.sub("\u2212", text)
+
+
+def strategy_path(name: str) -> str:
+    """The page of a strategy or group, whose name may hold any character."""
+    return f"/strategies/{quote(name, safe='')}"
 
 
 @cache

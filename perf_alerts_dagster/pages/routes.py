@@ -5,7 +5,7 @@ from importlib.resources import files
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from perf_alerts_dagster.pages import incidents, login
+from perf_alerts_dagster.pages import alerts, incidents, login, rules, silences, system
 from perf_alerts_dagster.pages.rendering import PACKAGE, PageRoute, stylesheet
 
 assets = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -31,4 +31,12 @@ async def icon() -> Response:
 
 
 # Each by itself, as those of the API.
-ROUTERS = (assets, login.router, incidents.router)
+ROUTERS = (
+    assets,
+    login.router,
+    incidents.router,
+    alerts.router,
+    rules.router,
+    silences.router,
+    system.router,
+)

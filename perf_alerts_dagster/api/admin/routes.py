@@ -160,7 +160,7 @@ def _thresholds_answer(
             data=schemas.ThresholdSet.model_validate(
                 {"version": version, "default": {}, "strategies": {}}
                 | content["thresholds"]
-                | {MANDATES: content["policy_limits"]}
+                | {MANDATES: {"default": {}, "strategies": {}} | content["policy_limits"]}
             ),
             effective=schemas.EffectiveLimits(
                 default=dict(book.limits),

@@ -57,7 +57,7 @@ async def rules_now(request: Request) -> schemas.RulesData:
     return schemas.RulesData(
         version=current.version if current else 0,
         versions=[schemas.LimitsVersion.model_validate(each) for each in versions],
-        mandates=content["policy_limits"],
+        mandates={"default": {}, "strategies": {}} | content["policy_limits"],
         holds=is_gated(resources.settings),
         days=DAYS,
         rules=[
@@ -132,4 +132,5 @@ def _cannot_see(rule: Rule, worth: RuleWorth) -> str:
         )
     if worth.unmeasured:
         said.append(f"{counted(worth.unmeasured, 'strategy')} could not be measured")
-    return f"{'; '.join(said)}."
+    words = "; ".join(said)
+    return f"{words[0].upper()}{words[1:]}."

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from statistics import median
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from perf_alerts_dagster.core.alerts import ALERTS
-from perf_alerts_dagster.judging.evaluation import Outcome
+from perf_alerts_dagster.judging.evaluation import UNMEASURED, Outcome
 from perf_alerts_dagster.judging.standings.model import STRIP, Cell
 from perf_alerts_dagster.storage.engine import reading
 from perf_alerts_dagster.storage.tables import evaluations, judgements
@@ -84,54 +86,44 @@ class SqlOverview:
     def strategies(self) -> frozenset[str]:
         """The strategies and groups of the newest judgement of each alert."""
         with reading(self.engine) as connection:
-            query = select(evaluations.c.strategy.distinct()).where(_is_newest(connection))
+            query = select(evaluations.c.strategy).where(_is_newest(connection)).distinct()
             return frozenset(connection.scalars(query))
 
     def worth(self) -> Mapping[str, RuleWorth]:
-        """What each rule is worth, by its id, from the newest judgement of each alert."""
+        """What each rule is worth, by its id, from the newest judgement of each alert.
+
+        Of a strategy that several alerts judge by the rule, the last stored counts.
+        """
         row = evaluations.c
+        found: dict[str, dict[str, tuple[Any, ...]]] = {}
         with reading(self.engine) as connection:
-            is_newest = _is_newest(connection)
-            counted = (
-                select(row.rule, row.outcome, func.count(row.strategy.distinct()))
-                .where(is_newest)
-                .group_by(row.rule, row.outcome)
+            # Numbers only: the messages and parts of 25,000 evaluations are not read.
+            query = (
+                select(row.rule, row.strategy, row.outcome, *(row[name] for name in MEDIANS))
+                .where(_is_newest(connection))
+                .order_by(row.judgement_id)
             )
-            counts: dict[str, dict[str, int]] = {}
-            for rule, outcome, count in connection.execute(counted):
-                counts.setdefault(rule, {})[outcome] = count
-            measured: dict[str, int] = {}
-            medians: dict[str, dict[str, float]] = {}
-            for name in MEDIANS:
-                value = row[name]
-                position = func.row_number().over(partition_by=row.rule, order_by=value)
-                total = func.count().over(partition_by=row.rule)
-                ranked = (
-                    select(
-                        row.rule, value.label("value"), position.label("n"), total.label("total")
-                    )
-                    .where(is_newest, value.is_not(None))
-                    .subquery()
-                )
-                middle = 2 * ranked.c.n
-                query = (
-                    select(ranked.c.rule, func.avg(ranked.c.value), func.max(ranked.c.total))
-                    .where(middle.between(ranked.c.total, ranked.c.total + 2))
-                    .group_by(ranked.c.rule)
-                )
-                for rule, median, number in connection.execute(query):
-                    medians.setdefault(rule, {})[name] = float(median)
-                    measured[rule] = max(measured.get(rule, 0), int(number))
-        return {
-            rule: RuleWorth(
-                strategies=sum(found.values()),
-                lacking=found.get(Outcome.INSUFFICIENT_DATA, 0),
-                unmeasured=found.get(Outcome.NO_DATA, 0) + found.get(Outcome.ERROR, 0),
-                measured=measured.get(rule, 0),
-                medians=medians.get(rule, {}),
-            )
-            for rule, found in counts.items()
-        }
+            for rule, strategy, *numbers in connection.execute(query):
+                found.setdefault(rule, {})[strategy] = tuple(numbers)
+        return {rule: _worth(list(rows.values())) for rule, rows in found.items()}
+
+
+def _worth(rows: Sequence[tuple[Any, ...]]) -> RuleWorth:
+    """The worth of a rule by the outcome and the numbers of each strategy."""
+    outcomes = [row[0] for row in rows]
+    known = [
+        [value for value in column if value is not None]
+        for column in zip(*(row[1:] for row in rows), strict=True)
+    ]
+    return RuleWorth(
+        strategies=len(rows),
+        lacking=outcomes.count(Outcome.INSUFFICIENT_DATA),
+        unmeasured=sum(outcome in UNMEASURED for outcome in outcomes),
+        measured=max(map(len, known)),
+        medians={
+            name: median(values) for name, values in zip(MEDIANS, known, strict=True) if values
+        },
+    )
 
 
 def _is_newest(connection: Connection) -> ColumnElement[bool]:
