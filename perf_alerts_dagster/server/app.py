@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,9 +20,10 @@ from perf_alerts_dagster.api.budget import routes as budget_routes
 from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
-from perf_alerts_dagster.api.operations.examination import Examination
+from perf_alerts_dagster.api.operations.examination import Examination, examined
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
+from perf_alerts_dagster.api.operations.schemas import FindingData
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.rules import routes as rule_routes
 from perf_alerts_dagster.api.silences import routes as silence_routes
@@ -65,6 +66,7 @@ class Parts:
 
     `sweeper` sends messages while Dagster's sensor does not; None runs no watchdog. `outage`
     notifies people while the alert store cannot be written, which `probe` finds patiently.
+    `examine` asks the doctor.
     """
 
     proxy: ProxyParts
@@ -72,6 +74,7 @@ class Parts:
     sweeper: Sweeper | None = None
     outage: Outage | None = None
     probe: Callable[[datetime], None] = lambda now: None
+    examine: Callable[[Settings], Sequence[FindingData]] = examined
 
     async def schedules_on(self, now: datetime) -> str | None:
         """The schedules that somebody switched off outside of this system; None without one."""
@@ -208,7 +211,9 @@ def create_app(
                     proxy=resources,
                     parts=parts.api,
                     health=health,
-                    examination=Examination(settings=settings, seconds=seconds),
+                    examination=Examination(
+                        examine=partial(parts.examine, settings), seconds=seconds
+                    ),
                     metrics=metrics,
                 )
                 try:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.api.client import AlertsClient
+from perf_alerts_dagster.api.operations.schemas import FindingData
 from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.bootstrap.ledger import read_ledger
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
@@ -64,6 +65,7 @@ class Proxy:
         self.audit = ReadableAudit(self.database.engine)
         self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
         self.channels: list[Channel] = []
+        self.findings: list[FindingData] = []
         self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
         self.links = Links(
             store=SqlLinks(self.database.engine),
@@ -92,6 +94,7 @@ class Proxy:
                 seconds=self.time.seconds,
                 pause=self.time.pause,
             ),
+            examine=lambda settings: self.findings,
             api=ApiParts(
                 store=self.store,
                 standings=SqlStandings(self.database.engine),

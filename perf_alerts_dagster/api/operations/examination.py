@@ -29,42 +29,39 @@ class Examined:
 
 @dataclass(kw_only=True)
 class Examination:
-    """Runs `perf-alerts doctor` with the server's settings; `last` is its last result.
+    """Asks the doctor, as `examine` does; `last` is its last result. `seconds` is monotonic."""
 
-    `seconds` is a monotonic clock.
-    """
-
-    settings: Settings
+    examine: Callable[[], Sequence[FindingData]]
     seconds: Callable[[], float] = time.monotonic
     last: Examined | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._made: float | None = None
+        self._made = 0.0
 
     async def findings(self, now: datetime) -> Examined:
         """The findings, at most half a minute old."""
         async with self._lock:
-            is_old = self._made is None or self.seconds() - self._made > _FRESH_SECONDS
-            if self.last is None or is_old:
-                self.last = Examined(at=now, findings=await asyncio.to_thread(self._examine))
+            if self.last is None or self.seconds() - self._made > _FRESH_SECONDS:
+                found = await asyncio.to_thread(self.examine)
+                self.last = Examined(at=now, findings=found)
                 self._made = self.seconds()
             return self.last
 
-    def _examine(self) -> Sequence[FindingData]:
-        environment = {**os.environ, **self.settings.environment()}
-        try:
-            done = subprocess.run(  # noqa: S603 - words of ours
-                _COMMAND, env=environment, capture_output=True, timeout=_SECONDS, check=False
-            )
-            rows = json.loads(done.stdout)["findings"]
-        except subprocess.TimeoutExpired:
-            return [_unanswered(f"gave no answer within {_SECONDS:.0f} s")]
-        except (OSError, ValueError, KeyError):
-            return [_unanswered("gave no answer that can be read")]
-        return [
-            FindingData(where=row["where"], problem=row["what"], fix=row["mend"]) for row in rows
-        ]
+
+def examined(settings: Settings) -> Sequence[FindingData]:
+    """What `perf-alerts doctor` finds with these settings; that it fails is a finding too."""
+    environment = {**os.environ, **settings.environment()}
+    try:
+        done = subprocess.run(  # noqa: S603 - words of ours
+            _COMMAND, env=environment, capture_output=True, timeout=_SECONDS, check=False
+        )
+        rows = json.loads(done.stdout)["findings"]
+    except subprocess.TimeoutExpired:
+        return [_unanswered(f"gave no answer within {_SECONDS:.0f} s")]
+    except (OSError, ValueError, KeyError):
+        return [_unanswered("gave no answer that can be read")]
+    return [FindingData(where=row["where"], problem=row["what"], fix=row["mend"]) for row in rows]
 
 
 def _unanswered(problem: str) -> FindingData:
