@@ -95,7 +95,10 @@ async def _answering(request: Request) -> tuple[Session, dict[str, str]]:
 
 
 def _matchers(form: Mapping[str, str]) -> SilenceMatchers:
-    return checked(SilenceMatchers, {name: form[name] for name in _MATCHERS if form.get(name)})
+    sent = {name: form[name] for name in _MATCHERS if form.get(name)}
+    if not sent:
+        raise inputs.InputError("matchers", f"at least one of {', '.join(_MATCHERS)}")
+    return checked(SilenceMatchers, sent)
 
 
 async def _page(

@@ -105,7 +105,9 @@ async def preview(request: Request, who: HistoryViewer) -> Response:
     """What a silence with these matchers would mute now; nothing is changed."""
     query = query_of(request, schemas.PreviewQuery)
     sent = {name: value for name, value in query.model_dump().items() if value is not None}
-    data = await previewed(request, Matchers(**checked(schemas.SilenceMatchers, sent).model_dump()))
+    data = await previewed(
+        request, Matchers(**checked(schemas.SilenceMatchers, sent, "query").model_dump())
+    )
     return json_answer(
         schemas.SilencePreviewAnswer(
             success=True, data=data, timestamp=timestamp(api_of(request).now())
