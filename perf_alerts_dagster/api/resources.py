@@ -12,6 +12,7 @@ from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
@@ -25,6 +26,7 @@ from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
+from perf_alerts_dagster.records.series.ports import SeriesStore
 from perf_alerts_dagster.settings import Settings
 
 _FRESH_SECONDS = 60.0
@@ -66,11 +68,14 @@ class ApiParts:
     """The adapters behind the API.
 
     `probe` raises StoreUnavailable while the alert store cannot be written. `ledger` is that of
-    false alarms; it takes the rows by which limits of losses are counted.
+    false alarms; it takes the rows by which limits of losses are counted. `judge` opens what
+    executions judge by, under the settings in force.
     """
 
     store: AlertStore
     standings: StandingStore
+    series: SeriesStore
+    judge: Callable[[], SessionJudge]
     desk: Desk
     thresholds: SqlThresholds
     records: Records

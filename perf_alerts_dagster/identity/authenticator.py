@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -242,19 +242,16 @@ class Identity:
         with _answered():
             holder = await asyncio.to_thread(self.login_links.holder, token, self.clock())
             key = await self._holder(*holder) if holder else None
-        try:
+        with suppress(LoginLinkEnded):
             if key is not None:
                 return await self._begin(key, scope, Kind.PAGE, link=token)
-        except LoginLinkEnded:
-            pass
         detail = "this link logs nobody in any more: it works once, for ten minutes; use a key"
         raise await self._wrong("invalid_link", detail, scope, "failed_login")
 
     async def _begin(self, key: Key, scope: Scope, kind: Kind, link: str | None = None) -> Login:
         lifetime = self.lifetimes[kind]
         text = self.tokens.issue(key.user_id, key.key_id, lifetime)
-        token = self.tokens.read(text)
-        now = self.clock()
+        token, now = self.tokens.read(text), self.clock()
         change = change_in(
             scope,
             "login",
@@ -275,9 +272,8 @@ class Identity:
             expires_at=token.expires_at,
         )
         await asyncio.to_thread(self.sessions.store.begin, session, change, link=link)
-        return Login(
-            token=text, expires_in=int(lifetime.total_seconds()), principal=self._used(key)
-        )
+        seconds = int(lifetime.total_seconds())
+        return Login(token=text, expires_in=seconds, principal=self._used(key))
 
     def _check_enabled(self) -> None:
         if not self.enabled:

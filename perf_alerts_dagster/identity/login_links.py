@@ -12,15 +12,13 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.identity.keys import Key, Registry
+from perf_alerts_dagster.identity.keys import Key
 from perf_alerts_dagster.storage.engine import reading, writing
 from perf_alerts_dagster.storage.event_tables import login_links
 
 LIFETIME = timedelta(minutes=10)
 _BYTES = 16
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
-# Never a master's: it is for emergencies.
-_ROLES = ("admin", "operator", "viewer")
 
 
 class LoginLinkEnded(Exception):
@@ -78,11 +76,3 @@ def take(connection: Connection, token: str) -> None:
 def hash_of(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def key_for_links(registry: Registry) -> Key | None:
-    """Whom a link logs in: the first admin key of the settings, or else of the next lower role."""
-    keys = sorted(
-        (key for key in registry.keys if key.role in _ROLES), key=lambda key: _ROLES.index(key.role)
-    )
-    return keys[0] if keys else None

@@ -54,7 +54,8 @@ _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 # How the login form names what was typed into the other one, and that one.
 _KEPT, _KEPT_FORM = "kept.", "kept_form"
 # Where a person without a session is led to the login, as from any page.
-_UNSEEN, _OF_BROWSERS = frozenset({401, 404, 405, 422}), frozenset({"GET", "HEAD", "POST"})
+_UNSEEN, _OF_BROWSERS = frozenset({404, 405, 422}), frozenset({"GET", "HEAD", "POST"})
+_NO_CREDENTIALS, _NO_POST = "missing_credentials", "method_not_allowed"
 _OVER = "Your session is over and nothing was sent. Log in: what you typed is shown to you again."
 _SHOWN_AGAIN = "Nothing was sent yet. This is what you typed: look through it, and send it."
 
@@ -237,16 +238,18 @@ def _is_for_a_person(request: Request) -> bool:
 
 async def _answered(request: Request, problem: Problem) -> Response:
     session: Session | None = getattr(request.state, "session", None)
-    if session is None and problem.status in _UNSEEN and request.method in _OF_BROWSERS:
+    is_unseen = problem.status in _UNSEEN or problem.code == _NO_CREDENTIALS
+    if session is None and is_unseen and request.method in _OF_BROWSERS:
         try:
             session = await session_of(request)
         except LoginNeeded:
             return await _to_login(request)
-        if problem.status == HTTPStatus.UNAUTHORIZED:
+        if problem.code == _NO_CREDENTIALS:
             problem = Problem(404, "not_found", "there is no page at this address")
-    is_refused = problem.code == FOREIGN_FORM or problem.status == 405
-    if session is not None and is_refused and request.method == "POST":
-        answer = await _after_form(request, session)
+    # Also the login form that carries another one: its page itself knows no POST.
+    is_form_of_none = problem.code in (FOREIGN_FORM, _NO_POST) and request.method == "POST"
+    if session is not None and is_form_of_none:
+        answer = await _after_form(request, session, is_shown=problem.code == FOREIGN_FORM)
         if answer is not None:
             return answer
     return _problem_page(request, problem, session)
@@ -278,8 +281,12 @@ async def _to_login(request: Request) -> Response:
     return response
 
 
-async def _after_form(request: Request, session: Session | None) -> Response | None:
+async def _after_form(
+    request: Request, session: Session | None, *, is_shown: bool = True
+) -> Response | None:
     """The answer to a form that no session covers; None where it says nothing worth keeping.
+
+    `is_shown` is whether its page is shown to who has a session.
 
     Raises:
         Problem: 403 for a form of another site; 400, 413, 415 and 422 for a body that is no form.
@@ -296,7 +303,7 @@ async def _after_form(request: Request, session: Session | None) -> Response | N
         # Without anything typed, it is the usual way to the page.
         action = page if kept.fields_ else LOGIN_PAGE
         return _login_form(request, page, status=403, note=_OVER, action=action, kept=kept)
-    if not kept.fields_:
+    if not (kept.fields_ and is_shown):
         return None
     response = await _shown_again(request, page, kept)
     response.status_code = 403

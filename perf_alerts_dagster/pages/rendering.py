@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -68,6 +69,7 @@ _AGAIN = (
 # What a person does next, by the status of an error.
 _HINTS: Mapping[int, str] = {
     403: "Log in with a key that may, or ask whoever runs the system for one.",
+    404: "Check the address, or start from the desk.",
     405: "Open the page itself, and use what is on it.",
     413: "Go back and send less.",
     422: "Correct the address, or start from a page that lists what there is.",
@@ -147,7 +149,7 @@ def problem_page(
         status=status,
         title=title,
         detail=detail,
-        hint=_HINTS.get(status, ""),
+        hint=_HINTS.get(status, "") if title == HTTPStatus(status).phrase else "",
     )
     # A challenge is for programs.
     page.headers.update({k: v for k, v in (headers or {}).items() if k != "WWW-Authenticate"})

@@ -32,9 +32,9 @@ from perf_alerts_dagster.stack.ui_login import SESSION_COOKIES
 
 FOREIGN_FORM = "foreign_form"
 FORM = "application/x-www-form-urlencoded"
-# Those of the largest form, which the login form carries along.
-_MAXIMUM_FIELDS = 24
-_MAXIMUM_KEPT = 16 * 1024
+_MAXIMUM_FIELDS = 32
+# Fields and characters; the login form has others beside them.
+_MAXIMUM_KEPT = 24, 16 * 1024
 _NEVER_KEPT = frozenset({"form_word", "api_key"})
 _FORWARDING = frozenset(
     {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
@@ -61,8 +61,9 @@ class Kept:
     def hold_(self, form: str, fields: Mapping[str, str]) -> None:
         """Keep these fields in place of the others."""
         typed = {name: text for name, text in fields.items() if text and name not in _NEVER_KEPT}
-        size = sum(len(name) + len(text) for name, text in typed.items())
-        self.form_, self.fields_ = form, typed if size <= _MAXIMUM_KEPT else {}
+        size = len(typed), sum(len(name) + len(text) for name, text in typed.items())
+        is_small = all(has <= most for has, most in zip(size, _MAXIMUM_KEPT, strict=True))
+        self.form_, self.fields_ = form, typed if is_small else {}
 
     def __getitem__(self, field: str) -> str:
         return self.fields_.get(field, "")

@@ -28,7 +28,11 @@ from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, R
 from perf_alerts_dagster.api.rules import routes as rule_routes
 from perf_alerts_dagster.api.silences import routes as silence_routes
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
-from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.executions import (
+    build_outage,
+    build_session_judge,
+    with_thresholds,
+)
 from perf_alerts_dagster.bootstrap.ledger import read_ledger, read_totals
 from perf_alerts_dagster.bootstrap.notifications import (
     build_links,
@@ -54,6 +58,7 @@ from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.proxy.schemas import FalseAlarms
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.scheduler.port import switched_off_words
 from perf_alerts_dagster.server.watchdog import Watchdog
@@ -128,6 +133,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 api=ApiParts(
                     store=store,
                     standings=SqlStandings(store.engine),
+                    series=SqlSeries(store.engine),
+                    judge=lambda: build_session_judge(
+                        with_thresholds(settings, store.engine), store
+                    ),
                     desk=desk,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),

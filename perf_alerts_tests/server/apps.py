@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perf_alerts_dagster.api.client import AlertsClient
 from perf_alerts_dagster.api.operations.schemas import FindingData
 from perf_alerts_dagster.api.resources import ApiParts, Records
+from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.bootstrap.ledger import read_ledger
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.control.sql import SqlThresholds
@@ -28,6 +29,7 @@ from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.server.app import BudgetTotals, Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
@@ -98,6 +100,8 @@ class Proxy:
             api=ApiParts(
                 store=self.store,
                 standings=SqlStandings(self.database.engine),
+                series=SqlSeries(self.database.engine),
+                judge=lambda: build_session_judge(settings, self.store),
                 desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
                 records=Records(reader(self.source)),

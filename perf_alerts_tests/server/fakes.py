@@ -6,7 +6,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -288,10 +288,12 @@ class FakeHistory(FakeAlertStore):
         return self.notified
 
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None
+        self, *, strategy: str | None = None, rule: str | None = None, as_of: date | None = None
     ) -> list[StoredEvaluation]:
         return [
             one
             for one in self.found
-            if strategy in (None, one.evaluation.strategy) and rule in (None, one.evaluation.rule)
+            if strategy in (None, one.evaluation.strategy)
+            and rule in (None, one.evaluation.rule)
+            and (as_of is None or one.as_of <= as_of)
         ]
