@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 from perf_alerts_dagster.http.paths import PAGES
 from perf_alerts_tests.pages.browsing import (
+    OF_LOOKS,
     PAPER,
     SIZES,
     Scheme,
@@ -19,7 +20,7 @@ from perf_alerts_tests.pages.browsing import (
     needs_chromium,
     too_wide,
 )
-from perf_alerts_tests.pages.desks import Served, desk_at
+from perf_alerts_tests.pages.served_desks import Served, desk_at
 from perf_alerts_tests.server.apps import KEYS
 
 pytestmark = [pytest.mark.e2e, needs_chromium]
@@ -169,7 +170,7 @@ def test_a_page_fits_every_screen_and_paper_and_breaks_no_rule_of_axe(
         found[f"{size} sideways"] = too_wide(page, width)
     page.emulate_media(color_scheme="dark")
     resized(page, "phone")
-    found["dark, phone"] = broken_rules(page)
+    found["dark, phone"] = broken_rules(page, *OF_LOOKS)
     page.set_viewport_size({"width": PAPER, "height": 1000})
     page.emulate_media(media="print", color_scheme="light")
     found["paper"] = too_wide(page, PAPER) + cut_on_paper(page)
