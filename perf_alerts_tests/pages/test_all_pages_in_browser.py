@@ -60,8 +60,9 @@ INCIDENTS = (
     ("flat_book", "volatility_shift"),
     ("ALL", "policy_daily_loss"),
 )
-# What is looked at: the desk, who looks, and the page.
-CASES: list[tuple[str, str, str, str | Callable[[Served], str]]] = [
+Path = str | Callable[[Served], str]
+# What is looked at: the desk, who looks, and the page with what it is called.
+CASES: list[tuple[str, str, str, Path]] = [
     *(("eight", "admin", path, path) for path in LISTS),
     *(("eight", "operator", f"/strategies/{name}", f"/strategies/{name}") for name in STRATEGIES),
     *(("eight", "operator", " ".join(pair), incident(*pair)) for pair in INCIDENTS),
@@ -71,24 +72,44 @@ CASES: list[tuple[str, str, str, str | Callable[[Served], str]]] = [
     ("eight", "operator", "sessions", "/sessions"),
     ("eight", "operator", "no such strategy", "/strategies/nobody"),
     ("eight", "operator", "no such incident", "/incidents/0123456789abcdef"),
-    *(("eight", "viewer", path, path) for path in LISTS),
-    ("eight", "viewer", "short_vol", "/strategies/short_vol"),
+    *(("eight", "viewer", path, path) for path in ("/", "/incidents", "/alerts")),
     ("eight", "viewer", "incident", incident("short_vol", "policy_daily_loss")),
-    *((desk, "admin", path, path) for desk in ("empty", "one", "error", "many") for path in LISTS),
-    ("one", "operator", "carry", "/strategies/carry"),
+    *(("empty", "admin", path, path) for path in LISTS),
+    ("one", "operator", "/", "/"),
+    ("one", "operator", "/incidents", "/incidents"),
+    ("error", "operator", "/", "/"),
     ("error", "operator", "fx_value", "/strategies/fx_value"),
     ("error", "operator", "incident", incident("fx_value", "record_error")),
+    ("many", "operator", "/", "/"),
+    ("many", "operator", "/incidents", "/incidents"),
+]
+# The same again of what differs little from them.
+MORE: list[tuple[str, str, str, Path]] = [
+    *(("eight", "viewer", path, path) for path in LISTS[3:]),
+    ("eight", "viewer", "short_vol", "/strategies/short_vol"),
+    *((desk, "admin", path, path) for desk in ("one", "error", "many") for path in LISTS),
+    ("one", "operator", "carry", "/strategies/carry"),
     ("many", "operator", "short_vol_007", "/strategies/short_vol_007"),
 ]
-EACH = pytest.mark.parametrize(
-    ("desk", "role", "path"),
-    [
-        pytest.param(desk, role, path, id=f"{desk}-{role}-{name}")
-        for desk, role, name, path in CASES
-    ],
-)
-# None of them changes what another one shows.
-KEYBOARD = [case for case in CASES if case[0] == "eight" and case[1] != "viewer"]
+
+
+def parametrized(
+    cases: list[tuple[str, str, str, Path]], *more: tuple[str, str, str, Path]
+) -> pytest.MarkDecorator:
+    """The cases, and `more` where the long tests run."""
+    return pytest.mark.parametrize(
+        ("desk", "role", "path"),
+        [
+            pytest.param(
+                desk,
+                role,
+                path,
+                id=f"{desk}-{role}-{name}",
+                marks=() if place < len(cases) else pytest.mark.long,
+            )
+            for place, (desk, role, name, path) in enumerate([*cases, *more])
+        ],
+    )
 
 
 class Browsing:
@@ -100,9 +121,7 @@ class Browsing:
         self.contexts: dict[tuple[str, str], BrowserContext] = {}
         self.said: list[str] = []
 
-    def open(
-        self, desk: str, role: str, path: str | Callable[[Served], str], size: str = "desk"
-    ) -> tuple[Page, Response]:
+    def open(self, desk: str, role: str, path: Path, size: str = "desk") -> tuple[Page, Response]:
         """A page of its own, with its answer; what the console says is in `said`."""
         served = self.desk_of(desk)
         context = self.contexts.get((desk, role)) or self._logged_in(desk, role, served)
@@ -157,9 +176,9 @@ def resized(page: Page, size: str) -> int:
     return width
 
 
-@EACH
+@parametrized(CASES, *MORE)
 def test_a_page_fits_every_screen_and_paper_and_breaks_no_rule_of_axe(
-    browsing: Browsing, desk: str, role: str, path: str | Callable[[Served], str]
+    browsing: Browsing, desk: str, role: str, path: Path
 ) -> None:
     page, answer = browsing.open(desk, role, path)
     text = answer.text()
@@ -190,10 +209,10 @@ def test_a_page_fits_every_screen_and_paper_and_breaks_no_rule_of_axe(
 
 
 @pytest.mark.long
-@EACH
+@parametrized(CASES, *MORE)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_breaks_no_rule_of_axe_at_any_width_in_any_scheme(
-    browsing: Browsing, desk: str, role: str, path: str | Callable[[Served], str], scheme: Scheme
+    browsing: Browsing, desk: str, role: str, path: Path, scheme: Scheme
 ) -> None:
     page, _ = browsing.open(desk, role, path)
     page.emulate_media(color_scheme=scheme)
@@ -204,20 +223,45 @@ def test_a_page_breaks_no_rule_of_axe_at_any_width_in_any_scheme(
     assert {size: each for size, each in found.items() if each} == {}
 
 
-@pytest.mark.parametrize("size", ["desk", "phone"])
-@pytest.mark.parametrize(
-    ("desk", "role", "path"),
-    [pytest.param(desk, role, path, id=f"{role}-{name}") for desk, role, name, path in KEYBOARD],
-)
+@parametrized([case for case in CASES if case[0] == "eight" and case[1] != "viewer"])
 def test_every_control_is_reached_by_the_keyboard_and_shows_it(
-    browsing: Browsing, desk: str, role: str, path: str | Callable[[Served], str], size: str
+    browsing: Browsing, desk: str, role: str, path: Path
 ) -> None:
-    page, _ = browsing.open(desk, role, path, size)
+    page, _ = browsing.open(desk, role, path)
 
     assert lost_to_the_keyboard(page) == []
 
 
-def test_every_page_was_looked_at() -> None:
-    paths = {name for *_, name, path in CASES} | {p for *_, p in CASES if isinstance(p, str)}
+@pytest.mark.parametrize(
+    ("role", "path", "answer"),
+    [
+        pytest.param("operator", "/", "main a[href^='/incidents/']", id="desk"),
+        pytest.param(
+            "operator", incident("short_vol", "policy_daily_loss"), "main button", id="incident"
+        ),
+        pytest.param(NOBODY, link, "main button", id="link"),
+    ],
+)
+def test_what_is_wrong_how_bad_and_what_to_do_is_on_the_first_screen_of_a_phone(
+    browsing: Browsing, role: str, path: Path, answer: str
+) -> None:
+    page, _ = browsing.open("eight", role, path, "phone")
+    wanted = {
+        "what": page.locator("main").get_by_text(re.compile("short_vol")).first,
+        "how bad": page.locator("main").get_by_text(re.compile("−15.0 %")).first,
+        "how severe": page.locator("main .badge").filter(has_text="critical").first,
+        "what to do": page.locator("main").get_by_text(re.compile(r"\bDo:")).first,
+        "answer": page.locator(answer).first,
+    }
+    boxes = {name: each.bounding_box() for name, each in wanted.items()}
 
-    assert {page for page in PAGES if not any(path.startswith(page) for path in paths)} == set()
+    assert {name for name, box in boxes.items() if box is None} == set()
+    _, height = SIZES["phone"]
+    ends = {name: box["y"] + box["height"] for name, box in boxes.items() if box}
+    assert {name: end for name, end in ends.items() if end > height} == {}
+
+
+def test_every_page_was_looked_at() -> None:
+    paths = [path for *_, path in CASES if isinstance(path, str)]
+
+    assert [page for page in PAGES if not any(path.startswith(page) for path in paths)] == []
