@@ -43,6 +43,8 @@ def main(source: Path) -> None:
             "strategy": names,
             "status": ["live"] * len(names),
             "group": [_group(name) for name in names],
+            # Nobody trades the sample; a desk's pages name who answers.
+            "owner": [f"{_group(name)} desk" for name in names],
         }
     ).write_csv(TARGET / "strategies.csv")
     trades = pl.read_csv(source / "strategy_trades.csv.gz", try_parse_dates=True)

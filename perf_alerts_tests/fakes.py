@@ -14,7 +14,13 @@ from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.evaluation import WORTH, Judgement
-from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
+from perf_alerts_dagster.judging.ports import (
+    AlertStore,
+    HistoryFilter,
+    HistoryPage,
+    Period,
+    StoredEvaluation,
+)
 from perf_alerts_dagster.judging.standings.model import Member
 from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.desk import (
@@ -131,15 +137,33 @@ class FakeAlertStore(AlertStore):
         )
         return Period(counts=counts)
 
+    def judged_names(self) -> Sequence[str]:
+        return sorted({one.evaluation.strategy for one in self.current()})
+
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> Sequence[StoredEvaluation]:
         self._reach()
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}
-        last = [found for alert in ALERTS if (found := self.latest(alert.name)) is not None]
+        days = {judgement.as_of for judgement in self._judgements.values()}
+        last = [
+            found
+            for alert in ALERTS
+            for day in sorted(days, reverse=True)
+            if as_of is None or day <= as_of
+            if (found := self.latest(alert.name, as_of=day)) is not None
+        ]
+        last = list({one.alert: one for one in reversed(last)}.values())
         for judgement in sorted(last, key=lambda one: (one.as_of, one.judged_at)):
             for evaluation in judgement.evaluations:
-                if strategy in (None, evaluation.strategy) and rule in (None, evaluation.rule):
+                is_one = strategies is None or evaluation.strategy in strategies
+                is_one = is_one and strategy in (None, evaluation.strategy)
+                if is_one and rule in (None, evaluation.rule):
                     key = evaluation.strategy, evaluation.rule, evaluation.projection or ""
                     newest[key] = StoredEvaluation(
                         alert=judgement.alert,
@@ -148,6 +172,31 @@ class FakeAlertStore(AlertStore):
                         evaluation=evaluation,
                     )
         return [newest[key] for key in sorted(newest)]
+
+    def history(self, wanted: HistoryFilter, *, limit: int) -> HistoryPage:
+        self._reach()
+        found = [
+            ((judgement.as_of, number, position), judgement, evaluation)
+            for number, judgement in enumerate(self._judgements.values(), start=1)
+            for position, evaluation in enumerate(judgement.evaluations)
+            if evaluation.strategy == wanted.strategy
+            and wanted.rule in (None, evaluation.rule)
+            and (wanted.first or date.min) <= judgement.as_of <= (wanted.last or date.max)
+        ]
+        found.sort(key=lambda each: each[0], reverse=True)
+        found = [each for each in found if wanted.before is None or each[0] < wanted.before]
+        page = [
+            StoredEvaluation(
+                alert=judgement.alert,
+                as_of=judgement.as_of,
+                judged_at=judgement.judged_at,
+                evaluation=evaluation,
+            )
+            for _, judgement, evaluation in found[:limit]
+        ]
+        return HistoryPage(
+            evaluations=page, last=found[limit - 1][0] if len(found) > limit else None
+        )
 
     def _newest_first(self) -> list[Judgement]:
         # Of two made at the same moment the one stored last is the newer: hence the reversal.

@@ -11,9 +11,11 @@ from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.standings.ports import StandingStore
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -22,6 +24,7 @@ from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
+from perf_alerts_dagster.records.series.ports import SeriesStore
 from perf_alerts_dagster.settings import Settings
 
 _FRESH_SECONDS = 60.0
@@ -63,11 +66,15 @@ class ApiParts:
     """The adapters behind the API.
 
     `probe` raises StoreUnavailable while the alert store cannot be written. `ledger` is that of
-    false alarms; it takes the rows by which limits of losses are counted.
+    false alarms; it takes the rows by which limits of losses are counted. `judge` opens what
+    executions judge by, under the settings in force.
     """
 
     store: AlertStore
     standings: StandingStore
+    series: SeriesStore
+    judge: Callable[[], SessionJudge]
+    news: SqlDeskNews
     desk: Desk
     thresholds: SqlThresholds
     records: Records

@@ -31,6 +31,7 @@ from perf_alerts_dagster.projections.calibration import METHOD
 from perf_alerts_dagster.projections.issue import CALIBRATION, ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.records.desk import Kept
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.storage.engine import open_engine
@@ -104,6 +105,7 @@ def build_services(settings: Settings) -> Executor:
         gate=settings.rule_preset == "evidence",
         settings_content=settings.statistical_text,
         plots=SqlPlots(store.engine),
+        series=SqlSeries(store.engine),
     )
 
 

@@ -18,6 +18,7 @@ from perf_alerts_dagster.executions.plan import (
     plan_execution,
 )
 from perf_alerts_dagster.executions.plots import charts, keep_plots
+from perf_alerts_dagster.executions.series import keep_series
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.source import SourceCheck, check_source
 from perf_alerts_dagster.executions.summary_file import summary_json, write_summary
@@ -36,6 +37,7 @@ from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
+from perf_alerts_dagster.records.series.ports import SeriesStore
 
 # Alerts that begin together need the same projections: the first one simulates, and the others
 # find what it stored. The lease only saves work, so that nobody waits for it without end.
@@ -112,7 +114,8 @@ class Executor:
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
     ALERT_RULE_PRESET=documented. `deliver` sends the messages of the outbox for a bounded time;
-    the next sweep sends the rest. `plots` keeps those of incidents, if it is there.
+    the next sweep sends the rest. `plots` keeps those of incidents, `series` the rows for the
+    pages, if they are there.
     """
 
     records: RecordsSource
@@ -129,6 +132,7 @@ class Executor:
     gate: bool
     settings_content: str
     plots: PlotStore | None = None
+    series: SeriesStore | None = None
 
     def execute(
         self,
@@ -267,6 +271,8 @@ class Executor:
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
             self._digest(alert, now)
         self.deliver()
+        if self.series is not None and not plan.recorded_only:
+            keep_series(self.series, reading, book, changes.restated, now)
         return self._executed(
             Execution(
                 alert=alert.name,

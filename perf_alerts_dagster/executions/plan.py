@@ -86,12 +86,14 @@ def plan_execution(
 class Changes:
     """The sessions to judge again, oldest first, and what to say of it.
 
-    `texts` are to be stored for (strategy, month) once the sessions are judged.
+    `restated` are by strategy the days of `restatement.Comparison`. `texts` are to be stored for
+    (strategy, month) once the sessions are judged.
     """
 
     sessions: tuple[date, ...] = ()
     notes: tuple[str, ...] = ()
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    restated: Mapping[str, Mapping[date, str]] = field(default_factory=dict)
 
 
 def find_changes(
@@ -135,7 +137,12 @@ def find_changes(
     notes = _restatement_notes(restated)
     if trimmed:
         notes.append(f"the source begins later, which restates nothing: {first_few(trimmed)}")
-    return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
+    return Changes(
+        sessions=tuple(sorted(sessions)),
+        notes=tuple(notes),
+        texts=texts,
+        restated={name: found.days for name, found in restated.items()},
+    )
 
 
 def _judged_again(found: Comparison, reading: Reading) -> set[date]:

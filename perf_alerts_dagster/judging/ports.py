@@ -1,7 +1,7 @@
 """The contract of the store of judgements."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,6 +18,33 @@ class StoredEvaluation:
     as_of: date
     judged_at: datetime
     evaluation: Evaluation
+
+
+# An as-of date, the judgement's number, and the evaluation's place in it.
+HistoryPlace = tuple[date, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which evaluations of a strategy are wanted: of a rule, as of dates, both included.
+
+    `before` is the `last` of the page before. Those of judgements that were only recorded, and of
+    a session that was judged again, are among them.
+    """
+
+    strategy: str
+    rule: str | None = None
+    first: date | None = None
+    last: date | None = None
+    before: HistoryPlace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Some evaluations, and the place of the last of them; None where there are no more."""
+
+    evaluations: Sequence[StoredEvaluation]
+    last: HistoryPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +121,26 @@ class AlertStore(ProjectionStore):
         """The counts of the judgements that were made from `start` on and before `end`."""
 
     @abstractmethod
+    def judged_names(self) -> Sequence[str]:
+        """The strategies and groups that `current` has evaluations of, sorted."""
+
+    @abstractmethod
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> Sequence[StoredEvaluation]:
         """Per strategy and rule the newest evaluation, sorted by strategy, rule, projection.
 
-        Newest by as-of date, then by the time of judging, among the alerts' last judgements: a
-        strategy that is no longer in the record is left out.
+        Of one strategy, of at most some hundred `strategies`, or of all.
+
+        Newest by as-of date, then by the time of judging, among the alerts' last judgements at or
+        before `as_of`, if given: a strategy that is no longer in the record is left out.
         """
+
+    @abstractmethod
+    def history(self, wanted: HistoryFilter, *, limit: int) -> HistoryPage:
+        """The evaluations of one strategy, at most `limit` of them, the newest session first."""

@@ -97,7 +97,7 @@ class StrategyCalendar:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _AnyMember(Calendar):
+class AnyMember(Calendar):
     """The days that any member of a group counts, closed when they are for all of them."""
 
     members: tuple[StrategyCalendar, ...]
@@ -120,7 +120,7 @@ def group_calendar(members: Iterable[StrategyCalendar], closing: Closing) -> Str
     distinct = tuple({id(member): member for member in members}.values())
     # Where they differ, the largest.
     rate = max((member.periods_per_year for member in distinct), default=YEAR)
-    days = _AnyMember(members=distinct, closing=closing, periods_per_year=rate)
+    days = AnyMember(members=distinct, closing=closing, periods_per_year=rate)
     young = all(member.is_assumed for member in distinct)
     return StrategyCalendar(
         name=GROUP,

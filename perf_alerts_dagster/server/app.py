@@ -16,6 +16,7 @@ from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.budget import routes as budget_routes
+from perf_alerts_dagster.api.desk import routes as desk_routes
 from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
@@ -23,7 +24,11 @@ from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
-from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.executions import (
+    build_outage,
+    build_session_judge,
+    with_thresholds,
+)
 from perf_alerts_dagster.bootstrap.ledger import read_ledger, read_totals
 from perf_alerts_dagster.bootstrap.notifications import (
     build_links,
@@ -37,6 +42,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.outage import Outage
@@ -44,10 +50,10 @@ from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import link as link_page
 from perf_alerts_dagster.pages import login
 from perf_alerts_dagster.pages import routes as pages
-from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.proxy.schemas import FalseAlarms
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.scheduler.port import switched_off_words
 from perf_alerts_dagster.server.watchdog import Watchdog
@@ -120,6 +126,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 api=ApiParts(
                     store=store,
                     standings=SqlStandings(store.engine),
+                    series=SqlSeries(store.engine),
+                    judge=lambda: build_session_judge(
+                        with_thresholds(settings, store.engine), store
+                    ),
+                    news=SqlDeskNews(store.engine),
                     desk=desk,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
@@ -140,6 +151,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 _ROUTERS = (
     *ROUTERS,
+    desk_routes.router,
     strategy_routes.router,
     budget_routes.router,
     event_routes.router,
@@ -207,7 +219,7 @@ def create_app(
     app.state.stopping = stopping
     for router in (*pages.ROUTERS, link_page.router):
         app.include_router(router)
-    app.add_exception_handler(LoginNeeded, login.to_login)
+    app.state.error_page = login.error_page
     app.add_middleware(Authentication)
     app.add_middleware(AccessLog, count_answer=metrics.count_answer)
     return app

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.api.client import AlertsClient
 from perf_alerts_dagster.api.resources import ApiParts, Records
+from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.bootstrap.ledger import read_ledger
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.control.sql import SqlThresholds
@@ -19,12 +20,14 @@ from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.server.app import BudgetTotals, Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
@@ -93,6 +96,9 @@ class Proxy:
             api=ApiParts(
                 store=self.store,
                 standings=SqlStandings(self.database.engine),
+                series=SqlSeries(self.database.engine),
+                judge=lambda: build_session_judge(settings, self.store),
+                news=SqlDeskNews(self.database.engine),
                 desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
                 records=Records(reader(self.source)),

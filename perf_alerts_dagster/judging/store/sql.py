@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, func, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, func, insert, select, tuple_
 
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
@@ -19,7 +19,13 @@ from perf_alerts_dagster.judging.evaluation import (
     Kind,
     Outcome,
 )
-from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
+from perf_alerts_dagster.judging.ports import (
+    AlertStore,
+    HistoryFilter,
+    HistoryPage,
+    Period,
+    StoredEvaluation,
+)
 from perf_alerts_dagster.judging.standings.model import Member
 from perf_alerts_dagster.judging.store import standings
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -133,17 +139,27 @@ def _advance_watermark(connection: Connection, alert: str, session: date) -> Non
     connection.execute(advance, {"alert": alert, "session": session})
 
 
-def _newest_evaluations(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
-    """The evaluations of an alert's last judgement of its newest date."""
-    last = _of_newest_date(select(judgements.c.id), alert).scalar_subquery()
+def _newest_evaluations(
+    alert: str,
+    strategy: str | None,
+    rule: str | None,
+    strategies: Collection[str] | None,
+    as_of: date | None,
+) -> Select[Any]:
+    """The evaluations of an alert's last judgement of its newest date, at or before `as_of`."""
+    newest = _of_newest_date(select(judgements.c.id), alert)
+    if as_of is not None:
+        newest = newest.where(judgements.c.as_of <= as_of)
+    last = newest.scalar_subquery()
     wanted = ((evaluation_rows.c.strategy, strategy), (evaluation_rows.c.rule, rule))
-    return (
+    query = (
         select(evaluation_rows, judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
         .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
         .where(judgements.c.id == last)
         .where(*(column == value for column, value in wanted if value is not None))
         .order_by(evaluation_rows.c.position)
     )
+    return query if strategies is None else query.where(evaluation_rows.c.strategy.in_(strategies))
 
 
 def _of_newest_date(query: Select[Any], alert: str) -> Select[Any]:
@@ -292,19 +308,70 @@ class SqlAlertStore(AlertStore):
                 counts={(strategy, Outcome(outcome)): count for strategy, outcome, count in rows}
             )
 
+    def judged_names(self) -> Sequence[str]:
+        """One query, of the last judgement of each alert."""
+        newest = [
+            _of_newest_date(select(judgements.c.id), alert.name).scalar_subquery()
+            for alert in ALERTS
+        ]
+        query = (
+            select(evaluation_rows.c.strategy)
+            .where(evaluation_rows.c.judgement_id.in_(newest))
+            .distinct()
+        )
+        with reading(self.engine) as connection:
+            return sorted(connection.scalars(query))
+
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> Sequence[StoredEvaluation]:
         """One query per alert; the evaluation judged last wins."""
-        queries = [_newest_evaluations(alert.name, strategy, rule) for alert in ALERTS]
+        queries = [
+            _newest_evaluations(alert.name, strategy, rule, strategies, as_of) for alert in ALERTS
+        ]
         with reading(self.engine) as connection:
             rows = [row for query in queries for row in connection.execute(query).mappings()]
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}
-        try:
-            for row in sorted(rows, key=lambda row: (row["as_of"], row["judged_at"])):
-                of = {name: row[name] for name in ("alert", "as_of", "judged_at")}
-                key = (row["strategy"], row["rule"], row["projection"] or "")
-                newest[key] = StoredEvaluation(**of, evaluation=from_row(row))
-        except ValueError as exc:
-            raise StoreUnavailable(f"the alert store holds a damaged evaluation: {exc}") from exc
+        for row in sorted(rows, key=lambda row: (row["as_of"], row["judged_at"])):
+            newest[row["strategy"], row["rule"], row["projection"] or ""] = _stored(row)
         return [newest[key] for key in sorted(newest)]
+
+    def history(self, wanted: HistoryFilter, *, limit: int) -> HistoryPage:
+        """One query, by the index of judgements' dates and that of their strategies."""
+        place = (judgements.c.as_of, judgements.c.id, evaluation_rows.c.position)
+        query = (
+            select(evaluation_rows, judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
+            .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
+            .where(evaluation_rows.c.strategy == wanted.strategy)
+            .order_by(*(column.desc() for column in place))
+            .limit(limit + 1)
+        )
+        if wanted.rule is not None:
+            query = query.where(evaluation_rows.c.rule == wanted.rule)
+        if wanted.first is not None:
+            query = query.where(judgements.c.as_of >= wanted.first)
+        if wanted.last is not None:
+            query = query.where(judgements.c.as_of <= wanted.last)
+        if wanted.before is not None:
+            query = query.where(judgements.c.as_of <= wanted.before[0])
+            query = query.where(tuple_(*place) < tuple_(*wanted.before))
+        with reading(self.engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        last = rows[limit - 1] if len(rows) > limit else None
+        return HistoryPage(
+            evaluations=[_stored(row) for row in rows[:limit]],
+            last=None if last is None else (last["as_of"], last["judgement_id"], last["position"]),
+        )
+
+
+def _stored(row: RowMapping) -> StoredEvaluation:
+    of = {name: row[name] for name in ("alert", "as_of", "judged_at")}
+    try:
+        return StoredEvaluation(**of, evaluation=from_row(row))
+    except ValueError as exc:
+        raise StoreUnavailable(f"the alert store holds a damaged evaluation: {exc}") from exc

@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).parents[3] / "deploy" / "build_made_up.py"
 SHA256 = {
     "daily.parquet": "bb2fbd3a98f8ad5623c53e169ecbdf5a5075740a88792a1b7cd584845ed2a06d",
     "trades.parquet": "738a62d73125e6a2848877c9a890a07303535f15460828332047aa3fd545b729",
-    "strategies.csv": "c812698972f0a5cbb182a2e46faba635e5f4563d31ca0f3c1ec76d47da80002f",
+    "strategies.csv": "6cf514aa1978747e04d92e01160bb57fcb136088744833ba67c8c80f240f5c23",
 }
 
 

@@ -1,0 +1,1 @@
+"""The rows of each strategy as executions read them, kept for the pages."""
