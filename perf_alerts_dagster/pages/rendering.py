@@ -111,7 +111,6 @@ def _environment() -> Environment:
     environment.filters["numbers"] = rows
     environment.filters["drawing"] = lambda plot, small: svg(plot, frame=SMALL if small else LARGE)
     environment.filters["moment_of"] = datetime.fromisoformat
-    environment.filters["minus"] = minus
     return environment
 
 
