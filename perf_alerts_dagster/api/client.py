@@ -18,8 +18,17 @@ import httpx
 from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
 from perf_alerts_dagster.api.strategies.schemas import (
     ProjectionAnswer,
+    RuleEvaluation,
     StrategiesAnswer,
     StrategyState,
+)
+from perf_alerts_dagster.api.strategies.stored_schemas import (
+    CalibrationsAnswer,
+    EvaluationsAnswer,
+    IssuesAnswer,
+    PathRow,
+    SeriesAnswer,
+    StrategyAnswer,
 )
 from perf_alerts_dagster.core.clock import optional_time
 from perf_alerts_dagster.http.paths import BASE
@@ -183,11 +192,48 @@ class AlertsClient:
             for strategy in page.data:
                 yield strategy
 
+    async def strategy(self, strategy: str, *, as_of: date | None = None) -> StrategyAnswer:
+        """How a strategy or group stands, and what its rows are like."""
+        return StrategyAnswer.model_validate(await self._of(strategy, "", as_of))
+
+    async def series(
+        self, strategy: str, *, first: date | None = None, last: date | None = None
+    ) -> AsyncIterator[PathRow]:
+        """The rows of a strategy with their path, oldest first, over all pages."""
+        filters = {**_span(first, last), "limit": "500"}
+        async for page in self._pages(SeriesAnswer, f"{_path(strategy)}/series", filters):
+            for row in page.data.rows:
+                yield row
+
+    async def evaluations(
+        self,
+        strategy: str,
+        *,
+        rule: str | None = None,
+        first: date | None = None,
+        last: date | None = None,
+    ) -> AsyncIterator[RuleEvaluation]:
+        """The evaluations of a strategy, the newest session first, over all pages."""
+        filters = {**_span(first, last), "rule": rule}
+        async for page in self._pages(EvaluationsAnswer, f"{_path(strategy)}/evaluations", filters):
+            for evaluation in page.data:
+                yield evaluation
+
+    async def calibrations(self, strategy: str, *, as_of: date | None = None) -> CalibrationsAnswer:
+        """What the limits of a strategy's rules stand for."""
+        return CalibrationsAnswer.model_validate(await self._of(strategy, "/calibrations", as_of))
+
+    async def projections(self, strategy: str) -> IssuesAnswer:
+        """All projections that were issued for a strategy and judge it, the newest first."""
+        return IssuesAnswer.model_validate(await self._of(strategy, "/projections", None))
+
     async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
         """The projections in force for a strategy, with the realised path since."""
-        path = f"/strategies/{quote(strategy, safe='')}/projection"
+        return ProjectionAnswer.model_validate(await self._of(strategy, "/projection", as_of))
+
+    async def _of(self, strategy: str, word: str, as_of: date | None) -> dict[str, Any]:
         params = {} if as_of is None else {"as_of": as_of.isoformat()}
-        return ProjectionAnswer.model_validate(await self._send("GET", path, params=params))
+        return await self._send("GET", _path(strategy) + word, params=params)
 
     async def ready(self) -> ReadyAnswer:
         """The checks of readiness; a proxy that is not ready raises no error."""
@@ -255,6 +301,15 @@ class AlertsClient:
         if self._token is not None:
             return {"Authorization": f"Bearer {self._token}"}
         return {} if self._api_key is None else {self._header: self._api_key}
+
+
+def _path(strategy: str) -> str:
+    return f"/strategies/{quote(strategy, safe='')}"
+
+
+def _span(first: date | None, last: date | None) -> dict[str, str | None]:
+    days = {"from": first, "to": last}
+    return {name: None if day is None else day.isoformat() for name, day in days.items()}
 
 
 def _problem(answer: httpx.Response) -> ApiError:

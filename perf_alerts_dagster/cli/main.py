@@ -32,6 +32,7 @@ _COMMANDS = {
     "test-channel": "test_channel",
     "keygen": "keygen",
     "keys": "keys",
+    "login-link": "login_link",
     "audit": "audit",
     "proxy": "stack",
     "home": "stack",

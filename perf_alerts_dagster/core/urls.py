@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 # The page of a link in a message, below it the link's token.
 LINK = "/a/"
+# A link that logs somebody in, below it its token.
+LOGIN_LINK = "/login/"
 ENCODE = (
     "is no URL; percent-encode the password (and the user's name): %40 for @, %3A for :, "
     "%2F for /, %23 for #, %3F for ?, %25 for %"

@@ -79,7 +79,7 @@ class Head:
         async def send_headers(message: Message) -> None:
             await send({**message, "body": b""} if "body" in message else message)
 
-        scope["method"] = "GET"
+        scope["method"], scope.setdefault("state", {})["is_head"] = "GET", True
         try:
             await self._app(scope, receive, send_headers)
         finally:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perf_alerts_dagster.http.paths import logged
-from perf_alerts_dagster.http.problems import Problem, problem_response
+from perf_alerts_dagster.http.problems import Problem, error_response
 
 LOG = logging.getLogger(__name__)
 ACCESS_LOG = logging.getLogger("perf_alerts.access")
@@ -84,13 +85,15 @@ class Border:
         except Problem as problem:
             if has_begun:
                 raise
-            await problem_response(problem, request_id)(scope, receive, send_headed)
+            answer = await error_response(Request(scope, receive), problem)
+            await answer(scope, receive, send_headed)
         except Exception:
             LOG.exception("request %s (%s) failed", request_id, own_id)
             if has_begun:
                 raise
             detail = f"something went wrong here; the log says more about the request {request_id}"
-            answer = problem_response(Problem(500, "internal", detail), request_id)
+            internal = Problem(500, "internal", detail)
+            answer = await error_response(Request(scope, receive), internal)
             await answer(scope, receive, send_headed)
 
 

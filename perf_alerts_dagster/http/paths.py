@@ -2,7 +2,7 @@
 
 import re
 
-from perf_alerts_dagster.core.urls import LINK
+from perf_alerts_dagster.core.urls import LINK, LOGIN_LINK
 
 BASE = "/api/performance-alerts"
 LOGIN = f"{BASE}/auth/login"
@@ -29,9 +29,17 @@ PAGES = (
     "/system",
     "/sessions",
 )
-# The token of a link in a message is a secret, also where somebody mistyped what is before it.
-_TOKEN = re.compile(rf"(^/+{LINK[1:]}|{LINK}(?=[A-Za-z0-9_-]{{22}})).*", re.DOTALL)
+# The token of a link is a secret, also where somebody mistyped what is before it.
+_TOKEN = re.compile(
+    rf"(^/+(?:{LINK[1:]}|{LOGIN_LINK[1:]})|(?:{LINK}|{LOGIN_LINK})(?=[A-Za-z0-9_-]{{22}})).*",
+    re.DOTALL,
+)
 _BESIDE_PAGES = frozenset({"/", LOGIN_PAGE, "/logout", "/assets/pages.css", "/favicon.ico"})
+
+
+def is_api(path: str) -> bool:
+    """Whether a path is below the API's base path, where programs ask."""
+    return path == BASE or path.startswith(f"{BASE}/")
 
 
 def is_page(path: str) -> bool:
@@ -42,7 +50,8 @@ def is_page(path: str) -> bool:
 def needs_no_credential(method: str, path: str) -> bool:
     """Whether a request needs no credential; HEAD is answered as GET."""
     asked = ("GET" if method == "HEAD" else method, path)
-    return asked in OPEN or path in _BESIDE_PAGES or path.startswith(LINK) or is_page(path)
+    is_link = path.startswith((LINK, LOGIN_LINK))
+    return asked in OPEN or path in _BESIDE_PAGES or is_link or is_page(path)
 
 
 def logged(path: str) -> str:

@@ -136,6 +136,16 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     )
 
 
+async def error_response(request: Request, problem: Problem) -> Response:
+    """A problem as an answer: as a page of `app.state.error_page`, where a person asks for one.
+
+    Its function gets the request and the problem, and gives None where a program asks.
+    """
+    page = getattr(request.app.state, "error_page", None)
+    answer: Response | None = await page(request, problem) if page else None
+    return answer or problem_response(problem, request_id_of(request))
+
+
 def request_id_of(request: Request) -> str:
     """The id of a request, which the authentication middleware set."""
     return str(getattr(request.state, "request_id", ""))
@@ -146,7 +156,7 @@ def add_handlers(app: FastAPI) -> None:
 
     # Not a plain function: those are answered in a thread of their own.
     async def handle(request: Request, error: Exception) -> Response:
-        return problem_response(_problem_of(error), request_id_of(request))
+        return await error_response(request, _problem_of(error))
 
     for kind in (Problem, HTTPException, RequestValidationError, *FAULTS):
         app.add_exception_handler(kind, handle)

@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity.keys import Key, Registry
+from perf_alerts_dagster.identity.login_links import LoginLinkEnded, SqlLoginLinks
 from perf_alerts_dagster.identity.sessions import Kind, Session, Sessions
 from perf_alerts_dagster.identity.stored_keys import StoredKeys
 from perf_alerts_dagster.identity.tokens import Token, TokenExpired, TokenInvalid, Tokens
@@ -191,6 +192,7 @@ class Identity:
     lifetimes: Mapping[Kind, timedelta]
     attempts: Attempts
     sessions: Sessions
+    login_links: SqlLoginLinks
     trusted: TrustedProxies
     trail: Trail
     uses: Uses
@@ -226,17 +228,30 @@ class Identity:
             Problem: 400 where authentication is off, 401, 429 and 503 as `admit`.
             StoreUnavailable: the session could not be stored.
         """
-        if not self.enabled:
-            raise Problem(
-                400,
-                "authentication_disabled",
-                "authentication is off (ALERT_AUTH_ENABLED): no token is needed",
-            )
-        key = await self._key(sent.text, scope, "failed_login")
+        self._check_enabled()
+        return await self._begin(await self._key(sent.text, scope, "failed_login"), scope, kind)
+
+    async def login_by_link(self, token: str, scope: Scope) -> Login:
+        """A token in exchange for that of a login link, which is used up, and its session.
+
+        Raises:
+            Problem: as `login`; used, expired, unknown and malformed links are refused alike.
+            StoreUnavailable: the session could not be stored, and the link goes on.
+        """
+        self._check_enabled()
+        with _answered():
+            holder = await asyncio.to_thread(self.login_links.holder, token, self.clock())
+            key = await self._holder(*holder) if holder else None
+        with suppress(LoginLinkEnded):
+            if key is not None:
+                return await self._begin(key, scope, Kind.PAGE, link=token)
+        detail = "this link logs nobody in any more: it works once, for ten minutes; use a key"
+        raise await self._wrong("invalid_link", detail, scope, "failed_login")
+
+    async def _begin(self, key: Key, scope: Scope, kind: Kind, link: str | None = None) -> Login:
         lifetime = self.lifetimes[kind]
         text = self.tokens.issue(key.user_id, key.key_id, lifetime)
-        token = self.tokens.read(text)
-        now = self.clock()
+        token, now = self.tokens.read(text), self.clock()
         change = change_in(
             scope,
             "login",
@@ -244,7 +259,7 @@ class Identity:
             at=now,
             actor=key.user_id,
             key_id=key.key_id,
-            after={"kind": kind.value},
+            after={"kind": kind.value, **({"by": "login_link"} if link else {})},
         )
         session = Session(
             token_id=token.token_id,
@@ -256,10 +271,14 @@ class Identity:
             seen_at=now,
             expires_at=token.expires_at,
         )
-        await asyncio.to_thread(self.sessions.store.begin, session, change)
-        return Login(
-            token=text, expires_in=int(lifetime.total_seconds()), principal=self._used(key)
-        )
+        await asyncio.to_thread(self.sessions.store.begin, session, change, link=link)
+        seconds = int(lifetime.total_seconds())
+        return Login(token=text, expires_in=seconds, principal=self._used(key))
+
+    def _check_enabled(self) -> None:
+        if not self.enabled:
+            detail = "authentication is off (ALERT_AUTH_ENABLED): no token is needed"
+            raise Problem(400, "authentication_disabled", detail)
 
     async def logout(self, token: Token | None, change: Change) -> None:
         """End the session of the token that the caller sent.
@@ -300,9 +319,8 @@ class Identity:
                     self.trail.note(scope, action, "storage_unavailable", at=self.clock())
                     raise
         if key is None:
-            raise await self._wrong(
-                "invalid_credentials", "the API key is not accepted", scope, action
-            )
+            detail = "the API key is not accepted"
+            raise await self._wrong("invalid_credentials", detail, scope, action)
         if key.role == "master":
             LOG.warning("the master key %s was used from %s", key.key_id, address_of(scope))
         return key
@@ -322,9 +340,7 @@ class Identity:
                 f'{error}, error_description="expired"',
             ) from expired
         with _answered():
-            key = self.registry.key_for(token.user_id, token.key_id) or await self.stored.key_for(
-                token.user_id, token.key_id
-            )
+            key = await self._holder(token.user_id, token.key_id)
             if key is None:
                 raise self._refused("token_revoked", _ENDED["token_revoked"], error)
             may_idle = Permission.TOGGLE in ROLE_PERMISSIONS[key.role]
@@ -336,6 +352,10 @@ class Identity:
         if refusal is not None:
             raise self._refused(refusal, _ENDED[refusal], error)
         return Admission(principal=self._used(key), token=token)
+
+    async def _holder(self, user_id: str, key_id: str) -> Key | None:
+        found = self.registry.key_for(user_id, key_id)
+        return found or await self.stored.key_for(user_id, key_id)
 
     def _used(self, key: Key) -> Principal:
         return key.principal(self.uses.used(key.key_id, self.clock()))

@@ -140,6 +140,19 @@ def registry(settings: Settings) -> Registry:
     return Registry([Key(role="admin", name="", hash=bytes.fromhex(text))], "state_folder")
 
 
+def key_for_links(settings: Settings) -> Key | None:
+    """Whom a login link logs in: the first admin key's holder, or else of the next lower role.
+
+    Never a master, which is for emergencies; None without such a key or without authentication.
+
+    Raises:
+        SettingsError: as `registry`.
+    """
+    found = registry(settings).keys if settings.auth_enabled else ()
+    by_role = {key.role: key for key in reversed(found)}
+    return by_role.get("admin") or by_role.get("operator") or by_role.get("viewer")
+
+
 def token_secret(settings: Settings) -> bytes:
     """The secret that signs tokens: the configured one, or one that is generated once.
 

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perf_alerts_dagster.http.body import read_body, strict_json
@@ -41,7 +40,6 @@ from perf_alerts_dagster.settings import Settings
 LOG = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_REFUSED = '<!doctype html><title>Log in</title><p><a href="/login">Log in</a> again later: '
 _YEAR = 365 * 24 * 3600
 
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
@@ -98,6 +96,7 @@ async def open_identity(
             idle=timedelta(minutes=settings.session_idle_minutes),
             seconds=seconds,
         ),
+        login_links=stores.login_links,
         trusted=trusted_proxies(settings),
         trail=Trail(stores.audit, seconds),
         uses=uses,
@@ -133,15 +132,7 @@ class Authentication:
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _admit(scope)
-            try:
-                receive = await _before_login(scope, receive)
-            except Problem as problem:
-                if scope["path"] != LOGIN_PAGE:
-                    raise
-                # For a person, and as cheap as a problem document.
-                page = HTMLResponse(f"{_REFUSED}{problem.detail}", problem.status, problem.headers)
-                await page(scope, receive, send)
-                return
+            receive = await _before_login(scope, receive)
         await self._app(scope, receive, send)
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
+from perf_alerts_dagster.identity.login_links import take
 from perf_alerts_dagster.identity.tokens import Token
 from perf_alerts_dagster.identity.usage import Uses
 from perf_alerts_dagster.storage.engine import reading, upsert, writing
@@ -69,9 +70,15 @@ class SqlSessions:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def begin(self, session: Session, change: Change) -> None:
-        """Store a new session and audit its login; deletes those that have expired."""
+    def begin(self, session: Session, change: Change, *, link: str | None = None) -> None:
+        """Store a new session and audit its login; deletes those that have expired.
+
+        Raises:
+            LoginLinkEnded: the login link of this token was used before.
+        """
         with writing(self.engine) as connection:
+            if link is not None:
+                take(connection, link)
             connection.execute(delete(sessions).where(sessions.c.expires_at <= session.began_at))
             connection.execute(insert(sessions), asdict(session))
             sql.add(connection, change)
@@ -224,7 +231,7 @@ class Sessions:
                 self._known.popitem(last=False)
         return is_revoked, session
 
-    async def end(self, token: Token, change: Change) -> None:
+    async def end(self, token: Token | Session, change: Change) -> None:
         """End one session, here with immediate effect.
 
         Raises:
@@ -233,6 +240,17 @@ class Sessions:
         await asyncio.to_thread(self.store.end, token.token_id, token.expires_at, change)
         self._known.pop(token.token_id, None)
         await asyncio.to_thread(self.store.prune, change.at)
+
+    async def end_one(self, token_id: str, change: Change, *, user_id: str, key_id: str) -> bool:
+        """End one of a person's sessions; false where it is none of theirs that goes on."""
+        listed = await asyncio.to_thread(
+            self.store.listed, change.at, user_id=user_id, key_id=key_id
+        )
+        for session in listed:
+            if session.token_id == token_id:
+                await self.end(session, change)
+                return True
+        return False
 
     async def end_all(
         self, change: Change, *, user_id: str | None = None, key_id: str | None = None

@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -18,12 +17,11 @@ from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.http.paths import is_page
-from perf_alerts_dagster.http.problems import FAULTS, Problem
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_payload
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.notifications.timeline import Clock, channel_words, person
-from perf_alerts_dagster.pages.session import Session
+from perf_alerts_dagster.pages.session import Kept, Session
 from perf_alerts_dagster.plots.of_bands import fan
 from perf_alerts_dagster.plots.scales import LARGE, SMALL
 from perf_alerts_dagster.plots.svg import svg
@@ -64,6 +62,21 @@ HEADERS: Mapping[str, str] = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     # With `no-referrer` a browser would send no Origin with a form.
     "Referrer-Policy": "same-origin",
+}
+_AGAIN = (
+    "Try it again in a few seconds. If it stays like this, whoever runs the system finds the cause "
+    "with perf-alerts doctor."
+)
+# What a person does next, by the status of an error.
+_HINTS: Mapping[int, str] = {
+    403: "Log in with a key that may, or ask whoever runs the system for one.",
+    404: "Check the address, or start from the desk.",
+    405: "Open the page itself, and use what is on it.",
+    413: "Go back and send less.",
+    422: "Correct the address, or start from a page that lists what there is.",
+    429: "Nothing is locked: wait, then try it again. A right key is answered at once.",
+    500: "Whoever runs the system finds the cause in its log.",
+    **dict.fromkeys((502, 503, 504), _AGAIN),
 }
 _NEXT = re.compile(
     r"(/|/[a-z]{1,64}(?:/[0-9a-f]{8,64})?|/strategies/[A-Za-z0-9._~%:()-]{1,600})"
@@ -117,38 +130,37 @@ def rendered(
     template: str, *, session: Session | None, status: int = 200, **values: object
 ) -> Response:
     """The HTML of a page; `session` is None before the login."""
-    text = _environment().get_template(template).render(session=session, **values)
+    kept = session.kept if session else Kept()
+    text = _environment().get_template(template).render(session=session, kept=kept, **values)
     return Response(
         text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
     )
 
 
-def problem_page(status: int, title: str, detail: str) -> Response:
-    """An error for people."""
-    return rendered("problem.html", session=None, status=status, title=title, detail=detail)
+def problem_page(
+    status: int,
+    title: str,
+    detail: str,
+    *,
+    session: Session | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An error for people, with what to do next; `headers` are those of the problem."""
+    page = rendered(
+        "problem.html",
+        session=session,
+        status=status,
+        title=title,
+        detail=detail,
+        hint=_HINTS.get(status, "") if title == HTTPStatus(status).phrase else "",
+    )
+    # A challenge is for programs.
+    page.headers.update({k: v for k, v in (headers or {}).items() if k != "WWW-Authenticate"})
+    return page
 
 
 class PageRoute(APIRoute):
-    """Answers errors with a page for people in place of a problem document."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the endpoint's handler."""
-        inner = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            try:
-                return await inner(request)
-            except Problem as problem:
-                page = problem_page(problem.status, problem.title, problem.detail)
-                if "Retry-After" in problem.headers:
-                    page.headers["Retry-After"] = problem.headers["Retry-After"]
-                return page
-            except tuple(FAULTS) as error:
-                fault = FAULTS[type(error)]
-                title = HTTPStatus(fault.status).phrase
-                return problem_page(fault.status, title, fault.detail or str(error))
-
-        return handle
+    """A page: its errors are pages too; see `pages.login.error_page`."""
 
 
 def clock_of(request: Request) -> Clock:

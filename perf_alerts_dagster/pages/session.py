@@ -3,11 +3,17 @@
 The API accepts no cookie, so that other sites cannot make a browser call it. The pages' forms carry
 a token derived from the session's, which other sites cannot know (against forged requests).
 A person whom a trusted proxy names needs no cookie; one who has a session as well acts by that.
+
+What was typed into a form is not lost where the form is not accepted: the page is shown again with
+`kept`, which every template knows. An input says `value="{{ kept.comment }}"`, one with a default
+`value="{{ kept.haircut or 40 }}"`; where two forms of a page have a field of the same name,
+`kept("resolve").comment` is what was typed into the form whose path ends in that word.
 """
 
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl
@@ -24,27 +30,62 @@ from perf_alerts_dagster.identity.tokens import Token
 from perf_alerts_dagster.proxy.resources import resources_of
 from perf_alerts_dagster.stack.ui_login import SESSION_COOKIES
 
+FOREIGN_FORM = "foreign_form"
 FORM = "application/x-www-form-urlencoded"
-_MAXIMUM_FIELDS = 16
+_MAXIMUM_FIELDS = 32
+# Fields and characters; the login form has others beside them.
+_MAXIMUM_KEPT = 24, 16 * 1024
+_NEVER_KEPT = frozenset({"form_word", "api_key"})
 _FORWARDING = frozenset(
     {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
 )
 
 
-class LoginNeeded(Exception):
-    """There is no session: the browser is redirected to the login page."""
+class LoginNeeded(Problem):
+    """There is no session: a person is led to the login page."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "missing_credentials", "there is no session; log in at /login")
+
+
+class Kept:
+    """What was typed into a form, by field; an empty text for every other field.
+
+    `form` is the last word of the form's path. More than 16 KiB are not kept. Everything has a
+    name that no field has: templates find fields as if they were attributes.
+    """
+
+    def __init__(self, form: str = "", fields: Mapping[str, str] | None = None) -> None:
+        self.hold_(form, fields or {})
+
+    def hold_(self, form: str, fields: Mapping[str, str]) -> None:
+        """Keep these fields in place of the others."""
+        typed = {name: text for name, text in fields.items() if text and name not in _NEVER_KEPT}
+        size = len(typed), sum(len(name) + len(text) for name, text in typed.items())
+        is_small = all(has <= most for has, most in zip(size, _MAXIMUM_KEPT, strict=True))
+        self.form_, self.fields_ = form, typed if is_small else {}
+
+    def __getitem__(self, field: str) -> str:
+        return self.fields_.get(field, "")
+
+    def __call__(self, form: str) -> "Kept":
+        """What was typed into the form whose path ends in this word."""
+        return self if form == self.form_ else Kept()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """The logged-in principal; `token` is None without a login of its own.
 
-    `secret` is known to this session only; its forms carry what follows from it.
+    `secret` is known to this session only; its forms carry what follows from it. `kept` is what was
+    typed into the form that was sent, and `note` what to say about it above the page.
     """
 
     who: Principal
     token: Token | None
     secret: bytes = field(repr=False)
+    kept: Kept = field(default_factory=Kept, repr=False)
+    note: str = ""
 
     @property
     def form_word(self) -> str:
@@ -81,7 +122,14 @@ async def session_of(request: Request) -> Session:
         named = f"perf-alerts form of {admitted.principal.user_id}"
         secret = hmac.digest(identity.tokens.secret, named.encode(), hashlib.sha256)
     request.state.principal = admitted.principal
-    return Session(who=admitted.principal, token=admitted.token, secret=secret)
+    session = request.state.session = Session(
+        who=admitted.principal,
+        token=admitted.token,
+        secret=secret,
+        kept=getattr(request.state, "kept", None) or Kept(),
+        note=getattr(request.state, "note", ""),
+    )
+    return session
 
 
 async def form_of(request: Request, session: Session | None) -> dict[str, str]:
@@ -97,18 +145,33 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
     refuse_foreign(request.scope["headers"], identity_of(request).public_host)
     fields = await fields_of(request)
     word = fields.pop("form_word", "")
-    if session is not None and not hmac.compare_digest(word.encode(), session.form_word.encode()):
-        raise Problem(403, "foreign_form", "this form is of another session; load the page again")
+    if session is not None:
+        session.kept.hold_(form_name(request), fields)
+        if not hmac.compare_digest(word.encode(), session.form_word.encode()):
+            raise Problem(403, FOREIGN_FORM, "this form is of another session; load the page again")
     return fields
 
 
+def form_name(request: Request) -> str:
+    """The last word of the path that a form was sent to."""
+    return str(request.scope["path"]).rpartition("/")[2]
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body of a request is said to be a form."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower() == FORM
+
+
 async def fields_of(request: Request) -> dict[str, str]:
-    """The fields of a form, whoever sent it.
+    """The fields of a form, whoever sent it; its body is read once.
 
     Raises:
         Problem: 400, 413, 415 and 422 for a body that is no form.
     """
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
+    known: dict[str, str] | None = getattr(request.state, "fields", None)
+    if known is not None:
+        return dict(known)
+    if not is_form(request):
         raise Problem(415, "unsupported_media_type", f"a form ({FORM}) is accepted")
     try:
         text = (await read_body(request)).decode("ascii")
@@ -120,7 +183,8 @@ async def fields_of(request: Request) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Problem(422, "validation", "each field of a form is given once")
-    return fields
+    request.state.fields = fields
+    return dict(fields)
 
 
 def begin(request: Request, response: Response, token: str, seconds: int) -> None:

@@ -48,7 +48,6 @@ from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import link as link_page
 from perf_alerts_dagster.pages import login
 from perf_alerts_dagster.pages import routes as pages
-from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.proxy.schemas import FalseAlarms
@@ -216,7 +215,7 @@ def create_app(
     app.state.stopping = stopping
     for router in (*pages.ROUTERS, link_page.router):
         app.include_router(router)
-    app.add_exception_handler(LoginNeeded, login.to_login)
+    app.state.error_page = login.error_page
     app.add_middleware(Authentication)
     app.add_middleware(AccessLog, count_answer=metrics.count_answer)
     return app

@@ -31,6 +31,12 @@ def reached_at(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
 
 
+def origin_at(host: str, port: int) -> str:
+    """The origin by which a browser on this machine reaches a server that listens on `host`."""
+    name = reached_at(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
 def host(value: str) -> str:
     """A host name or an IP address, without a port."""
     try:

@@ -1,4 +1,4 @@
-"""The tables of events, and of the links that messages about them hold."""
+"""The tables of events, and of links: those in messages about events, and those that log in."""
 
 import sqlalchemy as sa
 
@@ -33,4 +33,14 @@ links = sa.Table(
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Index(None, "expires_at"),
+)
+
+# The links that log somebody in once, by the SHA-256 of their token; a used one is deleted.
+login_links = sa.Table(
+    "login_links",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
 )

@@ -22,6 +22,7 @@ REVISIONS = (
     "0010",
     "0011",
     "0012",
+    "0014",
 )
 
 watermarks = sa.Table(

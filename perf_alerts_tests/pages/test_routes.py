@@ -85,7 +85,7 @@ async def test_nobody_sees_anything_without_a_session(
         answer = await page.get(asked)
         assert answer.status_code == 303
         assert answer.headers["location"] == f"/login?next={asked.replace('/', '%2F')}"
-    assert (await page.get("/")).headers["location"] == "/incidents"
+    assert (await page.get("/", follow_redirects=True)).url.path == "/login"
     assert (await page.post(f"{path}/acknowledge", data={})).status_code == 403
     assert proxy.incidents.by_id[path.rpartition("/")[2]].status is Status.OPEN
 
@@ -208,7 +208,7 @@ async def test_a_login_leads_to_no_other_host_port_or_scheme(
     page.headers["Host"] = host
     answer = await page.post("/login", data={"api_key": KEYS["viewer"], "next": evil})
 
-    assert answer.headers["location"] == "/incidents"
+    assert answer.headers["location"] == "/"
 
 
 async def test_the_login_page_names_who_is_logged_in(page: httpx.AsyncClient) -> None:
@@ -228,7 +228,8 @@ async def test_a_page_lists_the_persons_sessions_and_ends_them_all(
         forged = await page.post("/sessions/end", data={"form_word": "x"})
         ended = await page.post("/sessions/end", data={"form_word": await word(page, "/sessions")})
 
-        assert text.count("the pages") == 2
+        assert text.count(">the pages</strong> from 127.0.0.1") == 2
+        assert "last request <time" in text
         assert text.count("(this one)") == 1
         assert forged.status_code == 403
         assert (ended.status_code, ended.headers["location"]) == (303, "/login")
@@ -236,6 +237,41 @@ async def test_a_page_lists_the_persons_sessions_and_ends_them_all(
             assert (await browser_.get("/incidents")).status_code == 303
     assert proxy.audit.rows[-1].action == "end_sessions"
     assert proxy.audit.rows[-1].after == {"ended": 2}
+
+
+async def test_a_person_ends_one_session_of_theirs_and_of_nobody_else(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    async with (
+        httpx.AsyncClient(transport=page._transport, base_url="http://localhost") as other,
+        httpx.AsyncClient(transport=page._transport, base_url="http://localhost") as viewer,
+    ):
+        await login(page)
+        (own,) = sessions_on(await page.get("/sessions"))
+        await login(other)
+        await login(viewer, "viewer")
+        (foreign,) = sessions_on(await viewer.get("/sessions"))
+        (theirs,) = set(sessions_on(await page.get("/sessions"))) - {own}
+        form = {"form_word": await word(page, "/sessions")}
+
+        refused = await page.post("/sessions/end", data=form | {"session": foreign})
+        assert (refused.status_code, "has ended already" in refused.text) == (404, True)
+        ended = await page.post("/sessions/end", data=form | {"session": theirs})
+        assert (ended.status_code, ended.headers["location"]) == (303, "/sessions")
+        assert proxy.audit.rows[-1].action == "logout"
+        assert proxy.audit.rows[-1].target == theirs
+        assert [(await each.get("/incidents")).status_code for each in (page, other, viewer)] == [
+            200,
+            303,
+            200,
+        ]
+        last = await page.post("/sessions/end", data=form | {"session": own})
+        assert last.headers["location"] == "/login"
+        assert (await page.get("/incidents")).status_code == 303
+
+
+def sessions_on(answer: httpx.Response) -> list[str]:
+    return re.findall(r'name="session" value="([0-9a-f]{32})"', answer.text)
 
 
 @pytest.mark.parametrize(("role", "status"), [("operator", 303), ("admin", 303), ("viewer", 200)])
@@ -269,6 +305,19 @@ async def test_the_open_incidents_are_not_all_there_is_to_look_at(proxy: Proxy) 
     assert "partial <small>no row of Monday</small>" in shown
     assert "trend" not in shown
     assert "Not judged" not in resolved
+
+
+async def test_a_password_manager_can_keep_the_key_and_a_person_can_find_it(
+    page: httpx.AsyncClient,
+) -> None:
+    for answer in (await page.get("/login"), await page.post("/login", data={"api_key": "wrong"})):
+        form = answer.text[answer.text.index("<form") :]
+        name, key = form.index('autocomplete="username"'), form.index('autocomplete="current-pass')
+        assert name < key < form.index('<button type="submit">')
+        assert 'autocomplete="off"' not in answer.text
+        assert "perf-alerts up" in form
+        assert "ALERT_ADMIN_API_KEY" in form
+        assert '="wrong"' not in answer.text
 
 
 async def test_a_wrong_key_is_refused_and_counted(page: httpx.AsyncClient) -> None:

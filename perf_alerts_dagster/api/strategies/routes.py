@@ -1,16 +1,16 @@
 """The strategies with their newest evaluations, and their projections with the realised path."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from itertools import groupby
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.resources import api_of
-from perf_alerts_dagster.api.strategies import schemas
+from perf_alerts_dagster.api.strategies import schemas, stored_routes
+from perf_alerts_dagster.api.strategies.answers import in_force, projection_data, strategy_states
+from perf_alerts_dagster.api.strategies.names import NameRoute
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.executions.baselines import BaselineRefused, candidate, record_of
@@ -26,17 +26,11 @@ from perf_alerts_dagster.http.requests import (
     query_of,
     to_cursor,
 )
-from perf_alerts_dagster.http.schemas import attributes
 from perf_alerts_dagster.identity.permissions import StatusViewer, Switcher, change_of
-from perf_alerts_dagster.judging.ports import AlertStore, StoredEvaluation
-from perf_alerts_dagster.judging.summary import summary_of
-from perf_alerts_dagster.projections.issue import CURRENT
-from perf_alerts_dagster.projections.ports import StoredProjection, launches_in_force
 from perf_alerts_dagster.projections.projection import Proposal, propose
 from perf_alerts_dagster.records.desk import Retirement, UnknownStrategy, newest
-from perf_alerts_dagster.records.model import StrategyRecord
 
-router = APIRouter(prefix="/strategies", tags=["strategies"])
+router = APIRouter(prefix="/strategies", tags=["strategies"], route_class=NameRoute)
 
 
 @router.get("", response_model=schemas.StrategiesAnswer, openapi_extra=openapi_of(query=Paged))
@@ -212,93 +206,5 @@ def _refusals() -> Iterator[None]:
         raise inputs.InputError(error.field, error.accepted) from error
 
 
-def in_force(
-    store: AlertStore, strategy: str, day: date, record: StrategyRecord | None = None
-) -> list[StoredProjection]:
-    """The newest launch and the newest current projection, issued on a day or before.
-
-    The launch is that of the baseline of `record` that counts on the day, if any.
-    """
-    known = {} if record is None else {strategy: record.baselines}
-    by_kind = [
-        launches_in_force(store, known, day, [strategy]),
-        store.projections(kind=CURRENT, on_or_before=day, strategies=[strategy]),
-    ]
-    return [newest[strategy] for newest in by_kind if strategy in newest]
-
-
-def strategy_states(entries: Sequence[StoredEvaluation]) -> list[schemas.StrategyState]:
-    """One state per strategy, in the order of `entries`, which is sorted by strategy."""
-    return [
-        _state(name, list(group))
-        for name, group in groupby(entries, key=lambda entry: entry.evaluation.strategy)
-    ]
-
-
-def _state(name: str, entries: Sequence[StoredEvaluation]) -> schemas.StrategyState:
-    summary = summary_of([entry.evaluation for entry in entries])
-    return schemas.StrategyState(
-        strategy=name,
-        outcome=summary.outcome.value,
-        note=summary.note or None,
-        evaluations=[_evaluation(entry) for entry in entries],
-    )
-
-
-def _evaluation(entry: StoredEvaluation) -> schemas.RuleEvaluation:
-    fields = attributes(entry.evaluation, schemas.RuleEvaluation, "alert", "as_of")
-    return schemas.RuleEvaluation(alert=entry.alert, as_of=entry.as_of.isoformat(), **fields)
-
-
-def projection_data(
-    strategy: str,
-    as_of: date,
-    projections: Sequence[StoredProjection],
-    record: StrategyRecord | None,
-) -> schemas.ProjectionData:
-    """The projections in force on a date, and the realised path since each was issued.
-
-    Args:
-        strategy: Its name.
-        as_of: The date.
-        projections: The projections in force.
-        record: The strategy's rows; None where it is no longer in the source.
-    """
-    return schemas.ProjectionData(
-        strategy=strategy,
-        as_of=as_of.isoformat(),
-        projections=[_bands(stored, as_of, record) for stored in projections],
-    )
-
-
-def _bands(stored: StoredProjection, as_of: date, record: StrategyRecord | None) -> schemas.Bands:
-    facts = dict(stored.facts)
-    return schemas.Bands(
-        kind=stored.kind,
-        issued_on=stored.issued_on.isoformat(),
-        horizon=stored.horizon,
-        settings_version=stored.settings_version,
-        probabilities=facts.pop("probabilities"),
-        bands=stored.arrays["bands"].tolist(),
-        drawdown_probabilities=facts.pop("drawdown_probabilities"),
-        drawdowns=stored.arrays["drawdowns"].tolist(),
-        facts=facts,
-        live=[] if record is None else live_path(record, stored.issued_on, as_of, stored.horizon),
-    )
-
-
-def live_path(
-    record: StrategyRecord, issued_on: date, as_of: date, horizon: int
-) -> list[schemas.LivePoint]:
-    """The compounded return after each row since the day of issue, at most `horizon` rows.
-
-    Point n belongs to column n of the bands, both counted from 1.
-    """
-    rows = record.until(as_of)
-    after = rows.dates > np.datetime64(issued_on, "D")
-    dates = rows.dates[after][:horizon].astype(object).tolist()
-    grown = np.cumprod(1.0 + rows.returns[after][:horizon]) - 1.0
-    return [
-        schemas.LivePoint(date=day.isoformat(), row=row, cumulative_return=value)
-        for row, (day, value) in enumerate(zip(dates, grown.tolist(), strict=True), start=1)
-    ]
+# After the others: its path is the name alone.
+router.include_router(stored_routes.router)

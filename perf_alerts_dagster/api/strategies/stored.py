@@ -18,6 +18,7 @@ from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.judging.standings.model import Standing
 from perf_alerts_dagster.projections.ports import (
+    JUDGING,
     LAUNCH,
     ProjectionStore,
     StoredProjection,
@@ -87,7 +88,8 @@ class StrategyView:
     bounds, without trials, and without trades where not all of them are kept. `context` is that by
     which executions judge it on `as_of`: `plot_of` and the levels give the judged limits.
     `record`, `context` and `card` are None together: this version has not read its rows yet (after
-    an upgrade, until the next execution), or its rows never could be read.
+    an upgrade, until the next execution), its rows never could be read, or it has none of its own
+    (the rule of joint exceedances judges `ALL` where several currencies make no such group).
 
     `standing` is always the newest one; None where it is not judged any more, or not yet by this
     version. `evaluations` are the newest of each rule as of `as_of`, sorted by rule and projection;
@@ -185,6 +187,16 @@ class OfOne(ProjectionStore):
             each for kind in kinds for each in self.issued(kind=kind, first=date.min, last=last)
         ]
         return sorted(found, key=lambda each: each.issued_on)
+
+
+def projections_of(parts: ApiParts, strategy: str) -> list[StoredProjection]:
+    """All launch and judging projections that are stored of a strategy, the newest first."""
+    series = parts.series.series([strategy]).get(strategy)
+    kept = () if series is None else series.record.baselines
+    store = OfOne(parts.store, strategy)
+    judging = store.issued(kind=JUDGING, first=date.min, last=date.max)
+    found = [*store.launches(date.max, kept), *judging]
+    return sorted(found, key=lambda each: each.issued_on, reverse=True)
 
 
 def _unpacked(stored: Sequence[StoredProjection]) -> list[InForce]:

@@ -19,7 +19,7 @@ from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.cli.output import ERR, OUT
 from perf_alerts_dagster.cli.session import desk_clock, open_stored_incidents
 from perf_alerts_dagster.core.alerts import ALERTS, Alert
-from perf_alerts_dagster.core.errors import SettingsError, StoreUnavailable
+from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, StoreUnavailable
 from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
 from perf_alerts_dagster.scheduler.names import REQUEST_ID, TRIGGERED_BY
@@ -33,12 +33,13 @@ from perf_alerts_dagster.scheduler.port import (
 )
 from perf_alerts_dagster.settings import Settings, load_settings
 
-# Seconds: between questions about runs that work, between attempts after one that failed, and
-# between lines about something that takes long.
+# Seconds: between questions about runs that work, between attempts after one that failed, between
+# lines about something that takes long, and until the login link is printed in any case.
 _POLL = 2.0
 _AGAIN = 15.0
 _SHOWN = 15.0
-_MIGRATE = ("-m", "perf_alerts_dagster.cli", "migrate")
+_FIRST = 45.0
+_OURS = ("-m", "perf_alerts_dagster.cli")
 _CHANNELS = """
 import sys
 from perf_alerts_dagster.bootstrap.notifications import open_all_channels
@@ -77,7 +78,7 @@ def up(first_runs: bool, proxy: bool, standby: bool) -> None:
     until the next start.
     """
     from perf_alerts_dagster.bootstrap.records import make_state_dir
-    from perf_alerts_dagster.identity.keys import first_admin_key
+    from perf_alerts_dagster.identity.keys import first_admin_key, key_for_links
     from perf_alerts_dagster.stack.dagster_home import only_stack
     from perf_alerts_dagster.stack.stack import run_stack
 
@@ -86,9 +87,10 @@ def up(first_runs: bool, proxy: bool, standby: bool) -> None:
         _apart(settings, "-c", _CHANNELS, task="opening the channels")
     make_state_dir(settings)
     with only_stack(settings.state_dir), _databases(settings, standby=standby):
-        _apart(settings, *_MIGRATE, task="the migration of the alert store")
+        _apart(settings, *_OURS, "migrate", task="the migration of the alert store")
         key = first_admin_key(settings) if proxy else None
         ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
+        has_link = proxy and sys.stdout.isatty() and key_for_links(settings) is not None
 
         async def ready() -> None:
             OUT.print(f"web UI   http://127.0.0.1:{settings.webserver_port}")
@@ -97,8 +99,15 @@ def up(first_runs: bool, proxy: bool, standby: bool) -> None:
             OUT.print(f"records  {escape(settings.records_shown)}")
             OUT.print(f"state    {escape(str(settings.state_dir))}")
             OUT.print("the stack is up; Ctrl-C stops it")
-            if first_runs:
-                await _run_first(settings)
+            first = asyncio.ensure_future(_run_first(settings) if first_runs else asyncio.sleep(0))
+            try:
+                # The link comes last, where people look, with something to see behind it.
+                await asyncio.wait({first}, timeout=_FIRST)
+                if has_link:
+                    await asyncio.to_thread(_show_login_link, settings)
+                await first
+            finally:
+                first.cancel()
 
         asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy))
 
@@ -287,6 +296,15 @@ def _show_api(settings: Settings, key: str | None) -> None:
     click.echo(f'  curl -H "{settings.api_key_header}: {key}" {base}/schedule/status')
 
 
+def _show_login_link(settings: Settings) -> None:
+    """Print a link that logs in whoever reads along; a courtesy, so that a failure is a warning."""
+    try:
+        shown = _apart(settings, *_OURS, "login-link", task="the login link")
+        click.echo(f"open     {shown.rstrip()}".replace("\n", "\n         "))
+    except PerfAlertsError as error:
+        _warn(f"there is no login link, and a key logs in as well: {error}")
+
+
 def _warn(text: str) -> None:
     if text:
         ERR.print(f"[yellow]warning[/yellow]: {escape(text)}", highlight=False)
@@ -302,26 +320,26 @@ def _databases(settings: Settings, *, standby: bool) -> AbstractContextManager[N
     return Ownership(settings).hold(standby=standby)
 
 
-def _apart(settings: Settings, *words: str, task: str) -> None:
-    """Run Python in a process of its own: the modules needed once would stay in memory."""
+def _apart(settings: Settings, *words: str, task: str) -> str:
+    """The output of Python in a process of its own: modules needed once would stay in memory."""
     process = subprocess.Popen(  # noqa: S603 - words of ours
         [sys.executable, *words],
         env={**os.environ, **settings.environment()},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     for waited in count(1):
         try:
-            _, stderr = process.communicate(timeout=_SHOWN)
+            stdout, stderr = process.communicate(timeout=_SHOWN)
             break
         except subprocess.TimeoutExpired:
             ERR.print(f"waiting for {task}, {waited * _SHOWN:g} s ...")
     if process.returncode == 2:
         raise SettingsError(stderr.strip())
     if process.returncode != 0:
-        ended = f"{task} ended with exit code {process.returncode}"
-        raise StoreUnavailable(stderr.strip() or ended)
+        raise StoreUnavailable(stderr.strip() or f"{task} ended: exit code {process.returncode}")
+    return stdout
 
 
 async def _run_first(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.api.strategies.routes import in_force
+from perf_alerts_dagster.api.strategies.answers import in_force
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.projections.ports import StoredProjection

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.api.resources import Records
-from perf_alerts_dagster.api.strategies.routes import live_path, projection_data, strategy_states
+from perf_alerts_dagster.api.strategies.answers import live_path, projection_data, strategy_states
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Outcome
 from perf_alerts_dagster.judging.ports import StoredEvaluation

@@ -5,6 +5,7 @@ import getpass
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +94,37 @@ def test_the_audit_is_exported(run: Run) -> None:
     assert [row["id"] for row in rows] == ["3", "2"]
     assert run("audit", "--action", "login", "--jsonl").output == ""
     assert "create_key" in run("audit").output
+
+
+def test_a_login_link_is_printed_for_the_highest_role_of_the_settings(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = run("login-link")
+    monkeypatch.setenv("ALERT_ADMIN_API_KEY", f"ann:{KEYS['admin']},{KEYS['operator']}")
+    monkeypatch.setenv("ALERT_PUBLIC_URL", "https://alerts.example")
+    admin = run("login-link")
+
+    assert re.fullmatch(
+        r"http://127\.0\.0\.1:8089/login/[A-Za-z0-9_-]{22}\n"
+        r"logs you in as viewer:wall: once, within 10 minutes \(until .*\)\n",
+        viewer.stdout,
+    )
+    link, words = admin.stdout.splitlines()
+    assert re.fullmatch(r"https://alerts\.example/login/[A-Za-z0-9_-]{22}", link)
+    assert words.startswith("logs you in as admin:ann: once")
+    found = run("audit", "--json").output
+    assert [(one["actor"], one["action"], one["target"]) for one in json.loads(found)["audit"]] == [
+        (ME, "create_login_link", "login_links/admin:ann"),
+        (ME, "create_login_link", "login_links/viewer:wall"),
+    ]
+    assert link.rpartition("/")[2] not in found
+
+
+def test_without_authentication_there_is_no_login_link(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_AUTH_ENABLED", "false")
+    answer = run("login-link")
+
+    assert isinstance(answer.exception, UsageError)
+    assert "nobody whom a link could log in" in str(answer.exception)

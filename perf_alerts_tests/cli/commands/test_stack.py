@@ -1,14 +1,18 @@
-"""The first executions of `up`: a courtesy, which is tried again until it works."""
+"""What `up` does once all is ready: the first executions, and the link that logs in."""
 
 import asyncio
+import re
 import socket
+import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from perf_alerts_dagster.cli.commands import stack
 from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.scheduler.port import AlertRun, Launch, RunFilter, RunState, SchedulerHung
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_tests.server.fakes import FakeScheduler, alert_run
@@ -70,3 +74,81 @@ async def test_a_scheduler_that_does_not_answer_is_a_warning_and_asked_again(
         assert not work.done()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+def ready(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, *, terminal: bool = True, proxy: bool = True
+) -> None:
+    """`up` as it is until the parts would start, and from their readiness on."""
+
+    async def run_stack(
+        settings: Settings, *, on_ready: Callable[[], Awaitable[None]], with_proxy: bool
+    ) -> None:
+        await on_ready()
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ALERT_STATE_DIR", str(folder / "state"))
+    monkeypatch.setattr("perf_alerts_dagster.stack.stack.run_stack", run_stack)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert stack.up.callback is not None
+    stack.up.callback(first_runs=False, proxy=proxy, standby=False)
+
+
+def test_on_a_terminal_the_link_that_logs_in_is_the_last_line_with_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready(monkeypatch, tmp_path)
+    out = capsys.readouterr().out
+
+    assert out.count("/login/") == 1
+    assert re.search(
+        r"Ctrl-C stops it\nopen     http://127\.0\.0\.1:8089/login/[A-Za-z0-9_-]{22}\n"
+        r"         logs you in as admin: once, within 10 minutes \(until .*\)\n$",
+        out,
+    )
+
+
+@pytest.mark.parametrize(
+    ("terminal", "proxy", "environ"),
+    [
+        (False, True, {}),
+        (True, False, {}),
+        (True, True, {"ALERT_AUTH_ENABLED": "false"}),
+        (True, True, {"ALERT_MASTER_API_KEY": "master-key-of-the-tests-0123456789abcdef"}),
+    ],
+)
+def test_otherwise_nothing_that_logs_in_is_printed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    terminal: bool,
+    proxy: bool,
+    environ: dict[str, str],
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    ready(monkeypatch, tmp_path, terminal=terminal, proxy=proxy)
+    shown = capsys.readouterr()
+
+    assert "the stack is up" in shown.out
+    assert "login" not in shown.out + shown.err
+
+
+def test_a_link_that_cannot_be_made_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = stack._apart
+
+    def fails(settings: Settings, *words: str, task: str) -> str:
+        if "login-link" in words:
+            raise StoreUnavailable("the alert store is locked")
+        return made(settings, *words, task=task)
+
+    monkeypatch.setattr(stack, "_apart", fails)
+    ready(monkeypatch, tmp_path)
+
+    shown = capsys.readouterr()
+    assert "/login/" not in shown.out
+    assert "there is no login link, and a key logs in as well: the alert store is locked" in (
+        shown.err.replace("\n", " ")
+    )

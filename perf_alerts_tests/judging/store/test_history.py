@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -6,7 +7,7 @@ from sqlalchemy import Engine, update
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.ports import AlertStore, HistoryFilter, StoredEvaluation
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.tables import evaluations
 from perf_alerts_tests.judging.store.examples import BARE, FULL, NOON, TUESDAY, judgement
@@ -92,3 +93,63 @@ def test_a_damaged_evaluation_is_an_error_and_no_guess(engine: Engine) -> None:
 
     with pytest.raises(StoreUnavailable, match="damaged"):
         SqlAlertStore(engine).current()
+
+
+def of_days(store: AlertStore, *days: int) -> None:
+    for number in days:
+        found = (replace(OK, value=float(number)), replace(OK, rule="other"), BARE)
+        made = judgement(as_of=TUESDAY + number * DAY, run_id=f"run-{number}", evaluations=found)
+        store.record(made, watermark=None)
+
+
+def values(found: Sequence[StoredEvaluation]) -> list[float | None]:
+    return [each.evaluation.value for each in found if each.evaluation.rule == "r"]
+
+
+def test_as_of_an_earlier_day_the_newest_is_that_of_then(store: AlertStore) -> None:
+    of_days(store, 0, 2, 1)
+
+    for day, expected in ((0, 0.0), (1, 1.0), (2, 2.0), (9, 2.0)):
+        found = store.current(strategy="s", rule="r", as_of=TUESDAY + day * DAY)
+        assert values(found) == [expected]
+    assert list(store.current(strategy="s", as_of=TUESDAY - DAY)) == []
+
+
+def test_the_history_of_a_strategy_is_the_newest_session_first(store: AlertStore) -> None:
+    of_days(store, 0, 2, 1)
+    page = store.history(HistoryFilter(strategy="s"), limit=100)
+
+    assert values(page.evaluations) == [2.0, 1.0, 0.0]
+    assert page.last is None
+    assert {each.evaluation.strategy for each in page.evaluations} == {"s"}
+    assert page.evaluations[0].as_of == TUESDAY + 2 * DAY
+    assert store.history(HistoryFilter(strategy="nobody"), limit=1).evaluations == []
+
+
+def test_the_history_has_pages_without_gaps_or_repeats(store: AlertStore) -> None:
+    of_days(store, *range(5))
+    whole = store.history(HistoryFilter(strategy="s"), limit=100).evaluations
+    wanted, pages = HistoryFilter(strategy="s"), list[StoredEvaluation]()
+    for _ in range(10):
+        page = store.history(wanted, limit=3)
+        pages += page.evaluations
+        if page.last is None:
+            break
+        wanted = replace(wanted, before=page.last)
+
+    assert pages == list(whole)
+
+
+def test_the_history_of_a_rule_between_days(store: AlertStore) -> None:
+    of_days(store, *range(5))
+    wanted = HistoryFilter(strategy="s", rule="r", first=TUESDAY + DAY, last=TUESDAY + 3 * DAY)
+    assert values(store.history(wanted, limit=9).evaluations) == [3.0, 2.0, 1.0]
+
+
+def test_a_damaged_evaluation_of_the_history_is_said(engine: Engine) -> None:
+    store = SqlAlertStore(engine)
+    of_days(store, 0)
+    with engine.begin() as connection:
+        connection.execute(update(evaluations).values(outcome="great"))
+    with pytest.raises(StoreUnavailable, match="damaged evaluation"):
+        store.history(HistoryFilter(strategy="s"), limit=9)
