@@ -71,6 +71,9 @@ mutate: $(VENV)/.mutation ## Mutants of judging and incidents: 90 % must die (ON
 bench: install ## Benchmarks: ratios against a named peer, in one run
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
+pictures: install ## The pictures of README.md and docs/ui.md, from the sample, in Debian's chromium
+	$(BIN)/python docs/pictures.py
+
 SBOM := dist/perf-alerts.cdx.json
 
 sbom: $(VENV)/.deploy-tools ## The bill of materials of what the image and the service install: CycloneDX, from the lock
@@ -89,4 +92,4 @@ lock: install ## Pin what is allowed and not pinned yet: each lock; the runtime'
 	uv pip compile $(COMPILED) --group pyproject.toml:deploy --constraints requirements.lock -o deploy/tools.lock
 	uv pip compile $(COMPILED) --group pyproject.toml:mutation --constraints requirements.lock -o mutation.lock
 
-.PHONY: help install run fast check test test-long coverage mutate bench sbom audit lock
+.PHONY: help install run fast check test test-long coverage mutate bench pictures sbom audit lock

@@ -137,8 +137,16 @@ class FakeAlertStore(AlertStore):
         )
         return Period(counts=counts)
 
+    def judged_names(self) -> Sequence[str]:
+        return sorted({one.evaluation.strategy for one in self.current()})
+
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None, as_of: date | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> Sequence[StoredEvaluation]:
         self._reach()
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}
@@ -153,7 +161,9 @@ class FakeAlertStore(AlertStore):
         last = list({one.alert: one for one in reversed(last)}.values())
         for judgement in sorted(last, key=lambda one: (one.as_of, one.judged_at)):
             for evaluation in judgement.evaluations:
-                if strategy in (None, evaluation.strategy) and rule in (None, evaluation.rule):
+                is_one = strategies is None or evaluation.strategy in strategies
+                is_one = is_one and strategy in (None, evaluation.strategy)
+                if is_one and rule in (None, evaluation.rule):
                     key = evaluation.strategy, evaluation.rule, evaluation.projection or ""
                     newest[key] = StoredEvaluation(
                         alert=judgement.alert,

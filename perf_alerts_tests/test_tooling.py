@@ -65,6 +65,20 @@ def test_every_link_of_a_document_leads_somewhere(document: str) -> None:
     assert [link for link in links if not (source.parent / link).exists()] == []
 
 
+def test_the_pictures_of_the_documents_are_those_that_the_script_makes() -> None:
+    script = (ROOT / "docs" / "pictures.py").read_text(encoding="utf-8")
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {
+        image
+        for path in texts
+        for image in re.findall(r"!\[[^\]]*\]\((?:docs/)?images/([\w-]+)\.png\)", path.read_text())
+    }
+    files = {path.stem: path.stat().st_size for path in (ROOT / "docs" / "images").iterdir()}
+
+    assert shown == set(files) == set(re.findall(r'name="([\w-]+)"', script))
+    assert {name: size for name, size in files.items() if size > 300_000} == {}
+
+
 def test_every_room_is_in_the_picture_of_the_architecture() -> None:
     picture = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     layers = tools()["importlinter"]["contracts"][0]["layers"]

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from perf_alerts_dagster.api.desk.schemas import DeskAnswer, DeskRow
 from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
 from perf_alerts_dagster.api.strategies.schemas import (
     ProjectionAnswer,
@@ -226,6 +227,12 @@ class AlertsClient:
     async def projections(self, strategy: str) -> IssuesAnswer:
         """All projections that were issued for a strategy and judge it, the newest first."""
         return IssuesAnswer.model_validate(await self._of(strategy, "/projections", None))
+
+    async def desk(self, **filters: str) -> AsyncIterator[DeskRow]:
+        """How every strategy and group stands, over all pages; `filters` are those of GET /desk."""
+        async for page in self._pages(DeskAnswer, "/desk", filters):
+            for row in page.data.rows:
+                yield row
 
     async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
         """The projections in force for a strategy, with the realised path since."""

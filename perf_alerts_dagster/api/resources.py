@@ -16,6 +16,7 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.standings.ports import StandingStore
@@ -76,6 +77,7 @@ class ApiParts:
     standings: StandingStore
     series: SeriesStore
     judge: Callable[[], SessionJudge]
+    news: SqlDeskNews
     desk: Desk
     thresholds: SqlThresholds
     records: Records

@@ -1,7 +1,7 @@
 """The contract of the store of judgements."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -121,10 +121,21 @@ class AlertStore(ProjectionStore):
         """The counts of the judgements that were made from `start` on and before `end`."""
 
     @abstractmethod
+    def judged_names(self) -> Sequence[str]:
+        """The strategies and groups that `current` has evaluations of, sorted."""
+
+    @abstractmethod
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None, as_of: date | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> Sequence[StoredEvaluation]:
         """Per strategy and rule the newest evaluation, sorted by strategy, rule, projection.
+
+        Of one strategy, of at most some hundred `strategies`, or of all.
 
         Newest by as-of date, then by the time of judging, among the alerts' last judgements at or
         before `as_of`, if given: a strategy that is no longer in the record is left out.

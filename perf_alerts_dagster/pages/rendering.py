@@ -24,7 +24,9 @@ from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.notifications.timeline import Clock, channel_words, person
 from perf_alerts_dagster.pages.session import Kept, Session
 from perf_alerts_dagster.plots.of_bands import fan
+from perf_alerts_dagster.plots.scales import LARGE, SMALL
 from perf_alerts_dagster.plots.svg import svg
+from perf_alerts_dagster.plots.table import columns, rows
 from perf_alerts_dagster.projections.ports import launches_in_force
 from perf_alerts_dagster.projections.stored import in_force
 
@@ -85,6 +87,8 @@ _NEXT = re.compile(
 # Not one within a word, a date or a range.
 _HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 
+# Not one within a word, a date or a range.
+_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
 _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
 
@@ -101,9 +105,12 @@ def _environment() -> Environment:
     environment.filters["time"] = lambda at: timestamp(at) if at else "-"
     environment.filters["channel"] = channel_words
     environment.filters["person"] = person
-    environment.filters["moment_of"] = datetime.fromisoformat
     environment.filters["minus"] = minus
     environment.filters["strategy_path"] = strategy_path
+    environment.filters["columns"] = columns
+    environment.filters["numbers"] = rows
+    environment.filters["drawing"] = lambda plot, small: svg(plot, frame=SMALL if small else LARGE)
+    environment.filters["moment_of"] = datetime.fromisoformat
     return environment
 
 

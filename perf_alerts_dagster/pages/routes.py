@@ -3,18 +3,20 @@
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
-from fastapi.responses import RedirectResponse
 
-from perf_alerts_dagster.pages import alerts, incidents, login, rules, silences, system
+from perf_alerts_dagster.pages import (
+    alerts,
+    desk,
+    incidents,
+    login,
+    rules,
+    silences,
+    strategies,
+    system,
+)
 from perf_alerts_dagster.pages.rendering import PACKAGE, PageRoute, stylesheet
 
 assets = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-
-@assets.get("/")
-async def root() -> Response:
-    """Redirect to the list of incidents."""
-    return RedirectResponse("/incidents", 303)
 
 
 @assets.get("/assets/pages.css")
@@ -34,6 +36,8 @@ async def icon() -> Response:
 ROUTERS = (
     assets,
     login.router,
+    desk.router,
+    strategies.router,
     incidents.router,
     alerts.router,
     rules.router,

@@ -119,9 +119,9 @@ def constant(value: float, rows: int) -> Values:
     return values_of([value] * rows)
 
 
-def thinned(rows: int, *kept: int) -> Places:
-    """The positions of at most 252 of so many rows, the first, the last and those `kept` too."""
-    places = np.linspace(0, rows - 1, min(rows, MAXIMUM_DATES - len(kept))).round()
+def thinned(rows: int, *kept: int, most: int = MAXIMUM_DATES) -> Places:
+    """The positions of at most so many of the rows, the first, the last and those `kept` too."""
+    places = np.linspace(0, rows - 1, min(rows, most - len(kept))).round()
     return np.unique(np.concatenate([places, kept]).astype(np.intp))
 
 

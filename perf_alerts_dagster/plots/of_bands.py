@@ -17,7 +17,8 @@ from perf_alerts_dagster.records.sessions import Calendar
 # Of the rows lived, the share that is shown of the projection after them.
 _AHEAD = 0.25
 _LEAST_AHEAD = 5
-_BOTH = 0.95
+# The two-sided simultaneous band of a whole fan.
+BOTH = 0.95
 _LOWEST = -1.0 + 1e-12
 
 
@@ -43,7 +44,7 @@ def band(judged: Judged) -> Plot | None:
     limit = float(np.expm1(edge[max(lived - 1, 0)])) if lived else math.nan
     return judged.plot(
         dates,
-        _area("band", lower, upper),
+        area("band", lower, upper),
         _expected(projection, shown),
         _lived(path, shown),
         unit=PERCENT,
@@ -62,7 +63,7 @@ def fan(
     The simultaneous 95 % band, the pointwise 68 % one, and the median.
     """
     rows, horizon = record.until(as_of), projection.fan.horizon
-    (lower, upper), path = projection.fan.both(_BOTH), _path(projection, record.until(as_of))
+    (lower, upper), path = projection.fan.both(BOTH), _path(projection, record.until(as_of))
     inner = projection.fan.pointwise
     dates = _days_ahead(projection, rows, horizon, days)
     title = f"{record.strategy}: live path since {projection.issued_on}"
@@ -77,8 +78,8 @@ def fan(
         unit=PERCENT,
         dates=tuple(dates.astype(object).tolist()),
         series=(
-            _area("95 % band", lower, upper),
-            _area("68 % band", inner[4], inner[6], Role.INNER_RANGE),
+            area("95 % band", lower, upper),
+            area("68 % band", inner[4], inner[6], Role.INNER_RANGE),
             _expected(projection, horizon),
             _lived(path, horizon),
         ),
@@ -90,7 +91,8 @@ def _path(projection: InForce, rows: StrategyRecord) -> Floats:
     return np.log1p(np.maximum(projection.returns_since(rows), _LOWEST)).cumsum()
 
 
-def _area(name: str, lower: Floats, upper: Floats, role: Role = Role.RANGE) -> Series:
+def area(name: str, lower: Floats, upper: Floats, role: Role = Role.RANGE) -> Series:
+    """A range of log returns as one of returns."""
     return Series(
         name=name,
         kind=Kind.AREA,

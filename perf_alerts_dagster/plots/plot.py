@@ -24,13 +24,17 @@ Values = tuple[float | None, ...]
 
 
 class Kind(StrEnum):
-    """How a series is drawn; `cells` are those of a calendar, by the codes above."""
+    """How a series is drawn; `cells` are those of a calendar, by the codes above.
+
+    `heat` is a calendar of sizes in standard deviations.
+    """
 
     LINE = "line"
     BARS = "bars"
     TICKS = "ticks"
     AREA = "area"
     CELLS = "cells"
+    HEAT = "heat"
 
 
 class Role(StrEnum):
@@ -66,6 +70,15 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """A day that is marked: an incident where `is_bad`, else a change such as a new projection."""
+
+    day: date
+    label: str
+    is_bad: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
     """What one rule saw of one strategy, as of one date.
 
@@ -73,7 +86,7 @@ class Plot:
     name of the unit of the y axis. `limits` begin with the one that was broken. `since` is the
     first date of what broke. `value` is the measured one, in the unit of the plot. `note` says
     value and limit in words where they are in another unit than the plot. `logarithmic`: values
-    above 0 over several orders of magnitude.
+    above 0 over several orders of magnitude. `markers` outside the dates are not drawn.
     """
 
     strategy: str
@@ -88,6 +101,7 @@ class Plot:
     value: float | None = None
     note: str = ""
     logarithmic: bool = False
+    markers: tuple[Marker, ...] = ()
 
     def formatted(self, value: float) -> str:
         """A value in the unit of the plot, with a real minus: `−15.0 %`, `2.1`, `120k`."""
@@ -140,6 +154,10 @@ class Plot:
             "value": self.value,
             "note": self.note[:_MAXIMUM_TITLE],
             "logarithmic": self.logarithmic,
+            "markers": [
+                [each.day.isoformat(), each.label[:_MAXIMUM_TITLE], each.is_bad]
+                for each in self.markers
+            ],
         }
 
     def all_values(self) -> list[float]:
@@ -214,6 +232,11 @@ def _read(content: Any) -> Plot:  # noqa: ANN401 - as it was read
         value=content["value"],
         note=content["note"],
         logarithmic=logarithmic,
+        # Plots that were stored before there were any have none.
+        markers=tuple(
+            Marker(day=date.fromisoformat(day), label=label, is_bad=is_bad)
+            for day, label, is_bad in content.get("markers", ())
+        ),
     )
 
 

@@ -4,7 +4,7 @@ import logging
 from importlib.resources import as_file, files
 
 from perf_alerts_dagster.plots.plot import Plot
-from perf_alerts_dagster.plots.scales import WIDTH
+from perf_alerts_dagster.plots.scales import LARGE
 from perf_alerts_dagster.plots.svg import svg
 
 # Pixels per unit of the drawing, for the screens of phones.
@@ -26,7 +26,7 @@ def png(plot: Plot) -> bytes | None:
         with as_file(files("perf_alerts_dagster.plots") / "fonts" / _FONT) as font:
             return resvg_py.svg_to_bytes(
                 svg_string=svg(plot, standalone=True),
-                width=_DENSITY * WIDTH,
+                width=_DENSITY * LARGE.width,
                 skip_system_fonts=True,
                 font_files=[str(font)],
                 font_family=_FAMILY,

@@ -7,17 +7,70 @@ from datetime import date
 
 from perf_alerts_dagster.plots.plot import PERCENT, Kind, Plot
 
-WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 62, 152, 60, 30
 # The share of the height that is left free above and below.
 _MARGIN = 0.06
-_TICKS = 5
-_DATE_TICKS = 6
 _MONTHS_FROM_DAYS = 75
 _LOWEST_LOG = 1e-3
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The size of a drawing, and the space around what is drawn in it.
+
+    `value_ticks` and `date_ticks` are about how many of them are written, `label` the characters
+    of a label at the right. The title is drawn only where `has_title`: else a page says it.
+    """
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    value_ticks: int
+    date_ticks: int
+    label: int
+    has_title: bool
+
+    @property
+    def end(self) -> int:
+        """The right end of the x axis."""
+        return self.width - self.right
+
+    @property
+    def foot(self) -> int:
+        """The height of the x axis."""
+        return self.height - self.bottom
+
+
+LARGE = Frame(
+    width=640,
+    height=260,
+    left=62,
+    right=152,
+    top=60,
+    bottom=30,
+    value_ticks=5,
+    date_ticks=6,
+    label=22,
+    has_title=True,
+)
+# For three columns of a page, or for a phone.
+SMALL = Frame(
+    width=340,
+    height=176,
+    left=54,
+    right=94,
+    top=18,
+    bottom=22,
+    value_ticks=4,
+    date_ticks=3,
+    label=16,
+    has_title=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +83,25 @@ class Scales:
     plot: Plot
     low: float
     high: float
+    frame: Frame = LARGE
 
     def x(self, place: float) -> float:
         """The middle of the date at a position."""
-        return LEFT + (WIDTH - LEFT - RIGHT) * (place + 0.5) / max(len(self.plot.dates), 1)
+        frame = self.frame
+        return frame.left + (frame.end - frame.left) * (place + 0.5) / max(len(self.plot.dates), 1)
 
     def y(self, value: float) -> float:
         """The height of a value; one beyond the axis is at its end."""
         share = (_scaled(self.plot, value) - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0.0), 1.0)
+        return self.frame.foot - (self.frame.foot - self.frame.top) * min(max(share, 0.0), 1.0)
 
     def values(self) -> list[float]:
         """The values that are written at the y axis, rising."""
         if self.plot.logarithmic:
             decades = range(math.ceil(self.low), math.floor(self.high) + 1)
-            each = max(math.ceil(len(decades) / (_TICKS + 1)), 1)
+            each = max(math.ceil(len(decades) / (self.frame.value_ticks + 1)), 1)
             return [10.0**decade for decade in decades if decade % each == 0]
-        step = _nice((self.high - self.low) / _TICKS)
+        step = _nice((self.high - self.low) / self.frame.value_ticks)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
@@ -56,18 +111,22 @@ class Scales:
         if not days:
             return []
         if (days[-1] - days[0]).days < _MONTHS_FROM_DAYS:
-            each = max(math.ceil(len(days) / _DATE_TICKS), 1)
+            each = max(math.ceil(len(days) / self.frame.date_ticks), 1)
             places = range((len(days) - 1) % each, len(days), each)
             texts = [f"{days[place].day} {month_of(days[place])}" for place in places]
             return _with_years(days, list(zip(places, texts, strict=True)))
         begins = month_begins(days)
-        each = next(
-            (k for k in (1, 2, 3, 6, 12, 24, 60) if len(begins) / k <= _DATE_TICKS + 1), 120
-        )
+        most = self.frame.date_ticks + 1
+        each = next((k for k in (1, 2, 3, 6, 12, 24, 60) if len(begins) / k <= most), 120)
         chosen = [
             place for place in begins if (12 * days[place].year + days[place].month - 1) % each == 0
         ]
         return _with_years(days, [(place, month_of(days[place])) for place in chosen])
+
+
+def digits(number: float) -> str:
+    """A coordinate, to a tenth of a unit."""
+    return f"{round(number, 1):g}"
 
 
 def month_begins(days: Sequence[date]) -> list[int]:
@@ -93,8 +152,8 @@ def _with_years(days: Sequence[date], ticks: list[tuple[int, str]]) -> list[tupl
     ]
 
 
-def scales_of(plot: Plot) -> Scales:
-    """The scales that show every value and limit of a plot."""
+def scales_of(plot: Plot, frame: Frame = LARGE) -> Scales:
+    """The scales that show every value and limit of a plot in a frame."""
     values = [_scaled(plot, each) for each in plot.all_values()] or [0.0]
     low, high = min(values), max(values)
     is_from_zero = plot.unit == PERCENT or any(
@@ -103,7 +162,8 @@ def scales_of(plot: Plot) -> Scales:
     if is_from_zero and not plot.logarithmic:
         low, high = min(low, 0.0), max(high, 0.0)
     space = (high - low) * _MARGIN or max(abs(high), 1e-6) * 0.5
-    return Scales(plot, low - space * (low != 0.0), high + space * (high != 0.0 or low == high))
+    high += space * (high != 0.0 or low == high)
+    return Scales(plot, low - space * (low != 0.0), high, frame)
 
 
 def _scaled(plot: Plot, value: float) -> float:

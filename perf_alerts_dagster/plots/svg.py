@@ -1,17 +1,19 @@
 """A plot as SVG: classes and the page's own colour for pages, colours of its own for the rest."""
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from perf_alerts_dagster.core.wording import day_words
+from perf_alerts_dagster.plots.cells import calendar
 from perf_alerts_dagster.plots.plot import (
-    FLAGGED,
-    NO_ROW,
     PERCENT,
-    ROW,
     Kind,
     Limit,
+    Marker,
     Plot,
     Role,
     Series,
@@ -19,15 +21,10 @@ from perf_alerts_dagster.plots.plot import (
     words,
 )
 from perf_alerts_dagster.plots.scales import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    TOP,
-    WIDTH,
+    LARGE,
+    Frame,
     Scales,
-    month_begins,
-    month_of,
+    digits,
     scales_of,
 )
 
@@ -40,35 +37,41 @@ COLOURS = {
     "plot-measured": "#111827",
     "plot-limit": "#b45309",
     "plot-bad": "#b91c1c",
+    "plot-good": "#047857",
 }
 _FONT = 'font-family="DejaVu Sans, sans-serif"'
 _EDGE, _LINE = 10, 13
-_END = WIDTH - RIGHT
-# Characters that fit in the title, and at the right.
-_TITLE, _LABEL = 74, 22
-_CELL = 30.0
-# Columns of a calendar that the name of a month needs.
-_MONTH = 2
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# Half the width of a date.
+_DATE = 26
+# Characters that fit in the title.
+_TITLE = 74
+# No line is drawn further than this from where its points are.
+_NEAR = 0.3
+_BOLD = ' font-size="13" font-weight="bold"'
 _DASHES = 'stroke-dasharray="5 3"'
+
+
+_Point = tuple[float, float]
 # A line of a label at the right: its class and its text.
 _Label = tuple[str, str]
 
 
-def svg(plot: Plot, *, standalone: bool = False) -> str:
+def svg(plot: Plot, *, standalone: bool = False, frame: Frame = LARGE) -> str:
     """Draw a plot; text from data is escaped, and there is neither script nor style attribute.
 
     Args:
         plot: What to draw.
         standalone: With a white ground and colours as presentation attributes, for mails and
             downloads; else with the classes of `COLOURS` and `currentColor`, for a page.
+        frame: The size of the drawing.
     """
-    drawing = _Drawing(plot, standalone)
-    ground = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>' if standalone else ""
+    drawing = _Drawing(plot, standalone, frame)
+    width, height = frame.width, frame.height
+    ground = f'<rect width="{width}" height="{height}" fill="#ffffff"/>' if standalone else ""
     font = _FONT if standalone else 'class="plot"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" role="img" {font} font-size="11">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" {font} font-size="11">'
         f"<title>{_text(plot.title)}</title><desc>{_text(plot.text)}</desc>{ground}"
         f"{''.join(drawing.parts())}</svg>"
     )
@@ -79,19 +82,20 @@ def _text(text: str, most: int = 1000) -> str:
 
 
 def _at(x: float, y: float, text: str, anchor: str = "start", size: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{size}>{_text(text)}</text>'
+    anchored = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    return f'<text x="{digits(x)}" y="{digits(y)}"{anchored}{size}>{_text(text)}</text>'
 
 
 def _across(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+    return f'<line x1="{digits(x1)}" y1="{digits(y1)}" x2="{digits(x2)}" y2="{digits(y2)}"/>'
 
 
 class _Drawing:
     """The parts of one drawing."""
 
-    def __init__(self, plot: Plot, standalone: bool) -> None:
-        self._plot, self._standalone = plot, standalone
-        self._scales: Scales = scales_of(plot)
+    def __init__(self, plot: Plot, standalone: bool, frame: Frame) -> None:
+        self._plot, self._standalone, self._frame = plot, standalone, frame
+        self._scales: Scales = scales_of(plot, frame)
         since = plot.since
         self._first_bad = next(
             (place for place, day in enumerate(plot.dates) if since is not None and day >= since),
@@ -100,12 +104,13 @@ class _Drawing:
 
     def parts(self) -> Iterator[str]:
         plot = self._plot
-        yield self._text(_at(_EDGE, 20, words(plot.title, _TITLE), size=' font-size="14"'))
-        unit = plot.unit if plot.unit != PERCENT and plot.series else ""
-        under = ", ".join(filter(None, (plot.note, unit)))
-        if under:
-            yield self._text(_at(_EDGE, 38, under))
-        cells = [each for each in plot.series if each.kind is Kind.CELLS]
+        if self._frame.has_title:
+            yield self._text(_at(_EDGE, 20, words(plot.title, _TITLE), size=' font-size="14"'))
+            unit = plot.unit if plot.unit != PERCENT and plot.series else ""
+            under = ", ".join(filter(None, (plot.note, unit)))
+            if under:
+                yield self._text(_at(_EDGE, 38, under))
+        cells = [each for each in plot.series if each.kind in (Kind.CELLS, Kind.HEAT)]
         if cells:
             yield from self._calendar(cells[0])
             return
@@ -114,11 +119,15 @@ class _Drawing:
             yield self._series(each)
         for limit in plot.limits:
             yield self._limit(limit)
+        for marker in plot.markers:
+            yield self._marker(marker)
         yield from self._since()
         yield from self._labels()
 
     def _in(self, name: str, paint: str, *parts: str) -> str:
         """Parts in the colour of a class: lines of so wide a `paint`, or areas of such opacity."""
+        if not any(parts):
+            return ""
         colour = f'color="{COLOURS[name]}"' if self._standalone else f'class="{name}"'
         return f"<g {colour} {paint}>{''.join(parts)}</g>"
 
@@ -129,24 +138,31 @@ class _Drawing:
         )
 
     def _filled(self, name: str, opacity: float, *parts: str) -> str:
-        return self._in(name, f'fill="currentColor" fill-opacity="{opacity}"', *parts)
+        opaque = "" if opacity == 1 else f' fill-opacity="{opacity}"'
+        return self._in(name, f'fill="currentColor"{opaque}', *parts)
 
     def _text(self, *parts: str) -> str:
         return self._filled("plot-text", 1, *parts)
 
     def _axes(self) -> Iterator[str]:
-        scales, values = self._scales, self._scales.values()
+        scales, frame, values = self._scales, self._frame, self._scales.values()
         heights = [scales.y(each) for each in values]
-        yield self._stroked("plot-grid", 0.5, *(_across(LEFT, y, _END, y) for y in heights))
+        yield self._stroked(
+            "plot-grid", 0.5, *(_across(frame.left, y, frame.end, y) for y in heights)
+        )
         texts = [
-            _at(LEFT - 6, y + 4, self._plot.formatted(each), "end")
+            _at(frame.left - 6, y + 4, self._plot.formatted(each), "end")
             for each, y in zip(values, heights, strict=True)
         ]
-        foot = HEIGHT - BOTTOM
+        foot = frame.foot
         dates = scales.dates()
         ticks = (_across(scales.x(place), foot, scales.x(place), foot + 4) for place, _ in dates)
-        yield self._stroked("plot-grid", 1, _across(LEFT, foot, _END, foot), *ticks)
-        texts += [_at(scales.x(place), foot + 16, text, "middle") for place, text in dates]
+        yield self._stroked("plot-grid", 1, _across(frame.left, foot, frame.end, foot), *ticks)
+        for place, text in dates:
+            # At the right end are the labels of values.
+            x = scales.x(place)
+            is_last = x > frame.end - _DATE
+            texts.append(_at(x, foot + 16, text, "end" if is_last else "middle"))
         yield self._text(*texts)
 
     def _series(self, series: Series) -> str:
@@ -157,13 +173,12 @@ class _Drawing:
             case Kind.BARS:
                 return self._bars(series)
             case Kind.TICKS:
-                foot = HEIGHT - BOTTOM
                 marks = [
-                    _across(self._scales.x(place), foot - 16, self._scales.x(place), foot)
+                    f"M{digits(self._scales.x(place))} {self._frame.foot - 16}v16"
                     for place, value in enumerate(series.values)
                     if value is not None
                 ]
-                return self._stroked("plot-bad", 2.5, *marks)
+                return self._stroked("plot-bad", 2.5, f'<path d="{"".join(marks)}"/>')
         if series.role is Role.EXPECTED:
             return self._stroked("plot-expected", 1.2, *self._lines(series.values), dashed=True)
         # The stretch of what broke begins where the line before it ends.
@@ -181,9 +196,9 @@ class _Drawing:
             for place, (upper, lower) in enumerate(zip(series.values, series.lower, strict=True))
             if upper is not None and lower is not None
         ]
-        points = [f"{x:.1f},{y:.1f}" for x, y, _ in edges]
-        points += [f"{x:.1f},{y:.1f}" for x, _, y in reversed(edges)]
-        yield f'<polygon points="{" ".join(points)}"/>'
+        above, below = ([(edge[0], edge[side]) for edge in edges] for side in (1, 2))
+        if edges:
+            yield f'<path d="{_through([*_straightened(above), *_straightened(below)[::-1]])}z"/>'
 
     def _bars(self, series: Series) -> str:
         zero, scales = self._scales.y(0.0), self._scales
@@ -198,19 +213,20 @@ class _Drawing:
                 continue
             y = scales.y(value)
             bar = (
-                f'<rect x="{scales.x(place) - width / 2:.1f}" y="{min(y, zero):.1f}" '
-                f'width="{width:.1f}" height="{max(abs(y - zero), 0.5):.1f}"/>'
+                f'<rect x="{digits(scales.x(place) - width / 2)}" y="{digits(min(y, zero))}" '
+                f'width="{digits(width)}" height="{digits(max(abs(y - zero), 0.5))}"/>'
             )
             is_bad = place == self._first_bad == len(series.values) - 1
             (bad if is_bad or _is_beyond(value, edge) else usual).append(bar)
-        line = self._stroked("plot-grid", 1, _across(LEFT, zero, _END, zero))
+        frame = self._frame
+        line = self._stroked("plot-grid", 1, _across(frame.left, zero, frame.end, zero))
         return (
             line + self._filled("plot-measured", 0.45, *usual) + self._filled("plot-bad", 1, *bad)
         )
 
     def _lines(self, values: Values) -> Iterator[str]:
         """The lines through values, parted where there are none; a single one is a dot."""
-        points: list[tuple[float, float]] = []
+        points: list[_Point] = []
         for place, value in enumerate((*values, None)):
             if value is not None:
                 points.append((self._scales.x(place), self._scales.y(value)))
@@ -219,9 +235,23 @@ class _Drawing:
                 points = []
 
     def _limit(self, limit: Limit) -> str:
-        y = self._scales.y(limit.value)
-        lines = self._lines(limit.path) if limit.path else [_across(LEFT, y, _END, y)]
+        y, frame = self._scales.y(limit.value), self._frame
+        across = [_across(frame.left, y, frame.end, y)]
+        lines = self._lines(limit.path) if limit.path else across
         return self._stroked("plot-limit", 1.4, *lines, dashed=True)
+
+    def _marker(self, marker: Marker) -> str:
+        """A triangle at the foot for an incident, a line for a change; both say what they are."""
+        days, frame = self._plot.dates, self._frame
+        if not days or not days[0] <= marker.day <= days[-1]:
+            return ""
+        x = digits(self._scales.x(bisect_left(days, marker.day)))
+        said = f"<title>{_text(marker.label)}</title>"
+        if marker.is_bad:
+            shape = f'<path d="M{x} {frame.foot - 9}l4 8h-8z">{said}</path>'
+            return self._filled("plot-bad", 1, shape)
+        line = f'<path d="M{x} {frame.top}V{frame.foot}">{said}</path>'
+        return self._stroked("plot-expected", 0.8, line, dashed=True)
 
     def _since(self) -> Iterator[str]:
         """The first date of what broke: a line, and its day above it."""
@@ -229,22 +259,21 @@ class _Drawing:
         if since is None or place >= len(self._plot.dates):
             return
         x = self._scales.x(place)
-        is_right = x > (LEFT + _END) / 2
+        is_right = x > (self._frame.left + self._frame.end) / 2
+        anchor, x_text = ("end", x - 3) if is_right else ("start", x + 3)
         text = _day(since, self._plot.dates[-1])
         if place < len(self._plot.dates) - 1:
             text = f"since {text}"
-            yield self._stroked("plot-bad", 0.8, _across(x, TOP, x, HEIGHT - BOTTOM), dashed=True)
-        yield self._filled(
-            "plot-bad",
-            1,
-            _at(x - 3 if is_right else x + 3, TOP - 4, text, "end" if is_right else "start"),
-        )
+            line = _across(x, self._frame.top, x, self._frame.foot)
+            yield self._stroked("plot-bad", 0.8, line, dashed=True)
+        yield self._filled("plot-bad", 1, _at(x_text, self._frame.top - 4, text, anchor))
 
     def _labels(self) -> Iterator[str]:
         """The values at the right: what was measured, each limit, and what was expected."""
-        plot, scales = self._plot, self._scales
+        plot, scales, frame = self._plot, self._scales, self._frame
         found: list[tuple[float, list[_Label]]] = []
-        for series in plot.series:
+        # Of series of one name, as of projections one after another, the last is labelled.
+        for series in {each.name: each for each in plot.series}.values():
             last = next((each for each in reversed(series.values) if each is not None), None)
             is_labelled = series.role in (Role.EXPECTED, Role.MEASURED)
             if series.kind not in (Kind.LINE, Kind.BARS) or not is_labelled or last is None:
@@ -260,84 +289,87 @@ class _Drawing:
             text = plot.formatted(limit.value)
             labels = [("plot-limit", text), ("plot-limit", limit.label)]
             found.append((scales.y(limit.value), labels))
-        for y, lines in _apart(found):
-            for place, (name, text) in enumerate(lines):
-                size = (
-                    ' font-size="13" font-weight="bold"'
-                    if place == 0 and name != "plot-expected"
-                    else ""
+        for y, lines in _apart(found, frame):
+            ((name, _), *_) = lines
+            bold = "" if name == "plot-expected" else _BOLD
+            texts = [
+                _at(
+                    frame.end + 8,
+                    y + 4 + _LINE * place,
+                    words(text, frame.label),
+                    size="" if place else bold,
                 )
-                yield self._filled(
-                    name, 1, _at(_END + 8, y + 4 + _LINE * place, words(text, _LABEL), size=size)
-                )
+                for place, (_, text) in enumerate(lines)
+            ]
+            yield self._filled(name, 1, *texts)
 
     def _calendar(self, series: Series) -> Iterator[str]:
-        """One cell a session: weeks from left to right, weekdays from top to bottom."""
-        days = self._plot.dates
-        if not days:
-            return
-        rows = 7 if any(day.weekday() > 4 for day in days) else 5
-        monday = days[0].toordinal() - days[0].weekday()
-        weeks = (days[-1].toordinal() - monday) // 7 + 1
-        top = TOP + 22
-        size = min((WIDTH - LEFT - 20) / weeks, (HEIGHT - top - 36) / rows, _CELL)
-        cells: dict[float, list[str]] = {NO_ROW: [], ROW: [], FLAGGED: []}
-        for day, value in zip(days, series.values, strict=True):
-            if value is not None:
-                week = (day.toordinal() - monday) // 7
-                x, y = LEFT + size * week, top + size * day.weekday()
-                cells[value].append(_cell(x, y, size))
-        marks: list[str] = []
-        later = weeks + _MONTH
-        for place in (*reversed(month_begins(days)), 0):
-            week = (days[place].toordinal() - monday) // 7
-            if later - week >= _MONTH:
-                marks.append(_at(LEFT + size * week, top - 6, month_of(days[place])))
-                later = week
-        marks += [
-            _at(LEFT - 8, top + size * row + size / 2 + 4, _WEEKDAYS[row], "end")
-            for row in range(rows)
-        ]
-        foot = HEIGHT - 20
-        key = [(ROW, "a row"), (NO_ROW, "no row"), (FLAGGED, series.name)]
-        x = float(LEFT)
-        for code, text in key:
-            if cells[code]:
-                cells[code].append(_cell(x, foot, 12))
-                marks.append(_at(x + 17, foot + 10, text))
-                x += 40 + 7 * len(text)
-        yield self._text(*marks)
-        yield self._filled("plot-measured", 0.25, *cells[ROW])
-        yield self._stroked("plot-bad", 1.5, *cells[NO_ROW])
-        yield self._filled("plot-bad", 1, *cells[FLAGGED])
+        found = calendar(self._plot, series, self._frame)
+        yield self._text(*(_at(x, y, text, anchor) for x, y, text, anchor in found.texts))
+        for look, path in found.cells.items():
+            key = f'<path d="{found.keys[look]}"/>'
+            if look.opacity:
+                wide = f'stroke="currentColor" stroke-width="{digits(found.height * look.size)}"'
+                lines = f'<path {wide} d="{path}"/>'
+                yield self._in(
+                    look.name, f'fill="currentColor" opacity="{look.opacity}"', lines, key
+                )
+            else:
+                yield self._stroked(look.name, 1.5, f'<path d="{path}"/>', key)
 
 
 def _is_beyond(value: float, edge: float) -> bool:
     return value <= edge if edge < 0.0 else 0.0 < edge <= value
 
 
-def _cell(x: float, y: float, size: float) -> str:
-    inner = size - 3
-    return f'<rect x="{x + 1.5:.1f}" y="{y + 1.5:.1f}" width="{inner:.1f}" height="{inner:.1f}"/>'
-
-
-def _line(points: Sequence[tuple[float, float]]) -> str:
+def _line(points: Sequence[_Point]) -> str:
     if len(points) == 1:
         x, y = points[0]
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="currentColor"/>'
-    return f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+        return f'<circle cx="{digits(x)}" cy="{digits(y)}" r="2.5" fill="currentColor"/>'
+    return f'<path d="{_through(_straightened(points))}"/>'
+
+
+def _through(points: Sequence[_Point]) -> str:
+    """A path through points, each beside the one before, which takes the fewest characters."""
+    tenths = [(round(10 * x), round(10 * y)) for x, y in points]
+    steps = (
+        f"{_short(x - from_x)}{'' if y < from_y else ','}{_short(y - from_y)}"
+        for (from_x, from_y), (x, y) in pairwise(tenths)
+    )
+    x, y = points[0]
+    return f"M{digits(x)} {digits(y)}l{' '.join(steps)}"
+
+
+def _short(tenths: int) -> str:
+    text = f"{tenths / 10:g}"
+    return text.replace("0.", ".", 1) if -10 < tenths < 10 else text
+
+
+def _straightened(points: Sequence[_Point]) -> list[_Point]:
+    """The points, whose x rise, without those that a straight line passes close by."""
+    kept, low, high = list(points[:1]), -math.inf, math.inf
+    for before, (x, y) in pairwise(points):
+        from_x, from_y = kept[-1]
+        if not low <= (y - from_y) / (x - from_x) <= high:
+            kept.append(before)
+            (from_x, from_y), low, high = before, -math.inf, math.inf
+        low = max(low, (y - _NEAR - from_y) / (x - from_x))
+        high = min(high, (y + _NEAR - from_y) / (x - from_x))
+    return [*kept, *points[-1:]] if len(points) > 1 else kept
 
 
 def _day(day: date, beside: date) -> str:
     return day_words(day, beside=beside)
 
 
-def _apart(found: list[tuple[float, list[_Label]]]) -> list[tuple[float, list[_Label]]]:
+def _apart(
+    found: list[tuple[float, list[_Label]]], frame: Frame
+) -> list[tuple[float, list[_Label]]]:
     """The labels from top to bottom, moved down, and then up, until none is over another."""
     rising = sorted(found, key=lambda each: each[0])
-    ends = HEIGHT - BOTTOM + 10.0
+    ends = frame.foot + 10.0
     placed: list[tuple[float, list[_Label]]] = []
-    free = TOP - 4.0
+    free = frame.top - 4.0
     for y, lines in rising:
         placed.append((max(y, free), lines))
         free = placed[-1][0] + _LINE * len(lines) + 3

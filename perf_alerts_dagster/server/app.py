@@ -17,6 +17,7 @@ from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.alerts import routes as alert_routes
 from perf_alerts_dagster.api.budget import routes as budget_routes
+from perf_alerts_dagster.api.desk import routes as desk_routes
 from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
@@ -46,6 +47,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.judging.store.sql import open_store
@@ -137,6 +139,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     judge=lambda: build_session_judge(
                         with_thresholds(settings, store.engine), store
                     ),
+                    news=SqlDeskNews(store.engine),
                     desk=desk,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
@@ -159,6 +162,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 _ROUTERS = (
     *ROUTERS,
+    desk_routes.router,
     strategy_routes.router,
     budget_routes.router,
     event_routes.router,

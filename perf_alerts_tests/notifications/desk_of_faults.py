@@ -20,6 +20,7 @@ import numpy as np
 
 from perf_alerts_dagster.control.leases import LeaseManager
 from perf_alerts_dagster.control.sql import SqlLeases
+from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
@@ -32,6 +33,7 @@ from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_dagster.notifications.text import Wording
+from perf_alerts_dagster.plots.sql import SqlPlots
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.storage.engine import open_engine
@@ -134,7 +136,7 @@ class FaultyDesk:
     """The desk over time in one SQLite file, with the messages that its channels got."""
 
     def __init__(self, folder: Path) -> None:
-        self.engine = open_engine(f"sqlite:///{folder / 'alerts.db'}")
+        self.engine = open_engine(f"sqlite:///{folder / 'perf_alerts.db'}")
         migrate(self.engine)
         self.folder = folder
         self.settings = NotificationSettings(
@@ -152,7 +154,7 @@ class FaultyDesk:
             openings=partial(openings_of, self.engine),
         )
 
-    def execute(self, found: TrackRecords) -> None:
+    def execute(self, found: TrackRecords, alert: Alert = DAILY) -> None:
         """One execution, and the delivery of its messages two minutes later."""
         self.runs += 1
         store = SqlAlertStore(self.engine)
@@ -172,7 +174,8 @@ class FaultyDesk:
             catch_up=30,
             gate=True,
             settings_content="{}",
-        ).execute(DAILY, as_of=None, run_id=f"run-{self.runs}", now=self.now)
+            plots=SqlPlots(self.engine),
+        ).execute(alert, as_of=None, run_id=f"run-{self.runs}", now=self.now)
         self.now += timedelta(minutes=2)
         self.deliver()
 

@@ -81,7 +81,7 @@ async def test_nobody_sees_anything_without_a_session(
     proxy: Proxy, page: httpx.AsyncClient
 ) -> None:
     path = path_of(proxy)
-    for asked in (path, "/incidents"):
+    for asked in (path, "/incidents", "/"):
         answer = await page.get(asked)
         assert answer.status_code == 303
         assert answer.headers["location"] == f"/login?next={asked.replace('/', '%2F')}"

@@ -10,6 +10,7 @@ from perf_alerts_dagster.plots.plot import (
     PERCENT,
     Kind,
     Limit,
+    Marker,
     Plot,
     Role,
     Series,
@@ -144,3 +145,25 @@ def test_dates_keep_their_gaps() -> None:
 
     assert stored(plot).dates == days
     assert stored(plot).since == days[1]
+
+
+def test_markers_are_stored_and_plots_of_before_have_none() -> None:
+    marker = Marker(day=date(2023, 3, 1), label="incident", is_bad=True)
+    plot = a_plot(markers=(marker,))
+    assert stored(plot).markers == (marker,)
+
+    content = json.loads(json.dumps(plot.to_json()))
+    del content["markers"]
+    assert plot_from_json(content).markers == ()
+
+
+def test_sizes_of_sessions_keep_their_tenths() -> None:
+    sizes = (-2.31, 0.4, None, 1.75)
+    heat = Series(name="standard deviations", kind=Kind.HEAT, values=sizes)
+    back = stored(a_plot(4, series=(heat,), limits=(), value=None)).series[0]
+
+    assert back.kind is Kind.HEAT
+    assert back.values[2] is None
+    assert [each for each in back.values if each is not None] == pytest.approx(
+        [-2.31, 0.4, 1.75], abs=0.01
+    )

@@ -21,6 +21,7 @@ from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.store.overview import SqlOverview
@@ -102,6 +103,7 @@ class Proxy:
                 standings=SqlStandings(self.database.engine),
                 series=SqlSeries(self.database.engine),
                 judge=lambda: build_session_judge(settings, self.store),
+                news=SqlDeskNews(self.database.engine),
                 desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
                 records=Records(reader(self.source)),

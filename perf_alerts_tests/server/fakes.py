@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -288,7 +288,12 @@ class FakeHistory(FakeAlertStore):
         return self.notified
 
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None, as_of: date | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> list[StoredEvaluation]:
         return [
             one
@@ -296,4 +301,5 @@ class FakeHistory(FakeAlertStore):
             if strategy in (None, one.evaluation.strategy)
             and rule in (None, one.evaluation.rule)
             and (as_of is None or one.as_of <= as_of)
+            and (strategies is None or one.evaluation.strategy in strategies)
         ]

@@ -14,6 +14,7 @@ from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import IncidentFilter
+from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
@@ -40,6 +41,10 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "summary": lambda engine: SqlAlertStore(engine).period(NOON - DAY, NOON),
     "strategies": lambda engine: SqlAlertStore(engine).current(),
     "one strategy": lambda engine: SqlAlertStore(engine).current(strategy="s"),
+    "page of strategies": lambda engine: SqlAlertStore(engine).current(strategies=["s", "t"]),
+    "names of strategies": lambda engine: SqlAlertStore(engine).judged_names(),
+    "desk's news": lambda engine: SqlDeskNews(engine).news(NOON - DAY),
+    "desk's incidents": lambda engine: SqlDeskNews(engine).unresolved(["s", "t"]),
     "incidents": lambda engine: SqlIncidents(engine).incidents(IncidentFilter()),
     "next page": lambda engine: SqlIncidents(engine).incidents(
         IncidentFilter(), before=f"{NOON.isoformat()} x"

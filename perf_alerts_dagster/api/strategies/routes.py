@@ -39,11 +39,11 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
     resources = api_of(request)
     query = query_of(request, Paged)
     after, count = query.cursor, query.limit
-    entries = await asyncio.to_thread(resources.proxy.parts.history.current)
-    names = sorted({entry.evaluation.strategy for entry in entries})
+    history = resources.proxy.parts.history
+    names = await asyncio.to_thread(history.judged_names)
     rest = [name for name in names if after is None or name > after]
-    page = set(rest[:count])
-    states = strategy_states([entry for entry in entries if entry.evaluation.strategy in page])
+    entries = await asyncio.to_thread(history.current, strategies=rest[:count])
+    states = strategy_states(entries)
     return json_answer(
         schemas.StrategiesAnswer(
             success=True,

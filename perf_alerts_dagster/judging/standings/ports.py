@@ -1,9 +1,9 @@
 """The store of standings, which the desk's pages are read from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.judging.standings.model import Cell, Standing
@@ -22,24 +22,30 @@ class Sort(StrEnum):
     DRAWDOWN = "drawdown"
     BAND = "band"
     RARITY = "rarity"
+    PNL = "pnl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingFilter:
     """Which standings are wanted; None for all.
 
+    `cells`: any of them. `names`: of these strategies and groups, at most some hundred.
     `text` is looked for in names, groups and owners, whatever the case of ASCII letters.
     `is_group`: only groups, or only strategies. By default the worst, the smallest or the first
     by name come first; `descending` turns that round. What has no value comes last either way.
+    `unresolved`: by the cell of their severity, who has an incident that is not over: for `worst`
+    they are at least as bad as that.
     """
 
     group: str | None = None
     owner: str | None = None
-    cell: Cell | None = None
+    cells: Collection[Cell] | None = None
+    names: Collection[str] | None = None
     text: str | None = None
     is_group: bool | None = None
     sort: Sort = Sort.WORST
     descending: bool = False
+    unresolved: Mapping[Cell, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +60,19 @@ class StandingPage:
 class StandingTotals:
     """All standings counted: strategies without groups by cell, and the groups' and owners' names.
 
-    `session` is the newest that any strategy was judged for; None before the first.
+    `session` is the newest that any strategy was judged for, `judged_at` when it was last judged;
+    None before the first. `judged` are the strategies that have an outcome for it, `late` those
+    of them whose newest row is behind; it is `provisional` where it was still open for any.
     """
 
     cells: Mapping[Cell, int] = field(default_factory=dict)
     groups: Sequence[str] = ()
     owners: Sequence[str] = ()
     session: date | None = None
+    judged_at: datetime | None = None
+    provisional: bool = False
+    judged: int = 0
+    late: int = 0
 
     @property
     def strategies(self) -> int:

@@ -143,7 +143,11 @@ def _advance_watermark(connection: Connection, alert: str, session: date) -> Non
 
 
 def _newest_evaluations(
-    alert: str, strategy: str | None, rule: str | None, as_of: date | None
+    alert: str,
+    strategy: str | None,
+    rule: str | None,
+    strategies: Collection[str] | None,
+    as_of: date | None,
 ) -> Select[Any]:
     """The evaluations of an alert's last judgement of its newest date, at or before `as_of`."""
     newest = _of_newest_date(select(judgements.c.id), alert)
@@ -151,13 +155,14 @@ def _newest_evaluations(
         newest = newest.where(judgements.c.as_of <= as_of)
     last = newest.scalar_subquery()
     wanted = ((evaluation_rows.c.strategy, strategy), (evaluation_rows.c.rule, rule))
-    return (
+    query = (
         select(evaluation_rows, judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
         .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
         .where(judgements.c.id == last)
         .where(*(column == value for column, value in wanted if value is not None))
         .order_by(evaluation_rows.c.position)
     )
+    return query if strategies is None else query.where(evaluation_rows.c.strategy.in_(strategies))
 
 
 def _of_newest_date(query: Select[Any], alert: str) -> Select[Any]:
@@ -306,11 +311,32 @@ class SqlAlertStore(AlertStore):
                 counts={(strategy, Outcome(outcome)): count for strategy, outcome, count in rows}
             )
 
+    def judged_names(self) -> Sequence[str]:
+        """One query, of the last judgement of each alert."""
+        newest = [
+            _of_newest_date(select(judgements.c.id), alert.name).scalar_subquery()
+            for alert in ALERTS
+        ]
+        query = (
+            select(evaluation_rows.c.strategy)
+            .where(evaluation_rows.c.judgement_id.in_(newest))
+            .distinct()
+        )
+        with reading(self.engine) as connection:
+            return sorted(connection.scalars(query))
+
     def current(
-        self, *, strategy: str | None = None, rule: str | None = None, as_of: date | None = None
+        self,
+        *,
+        strategy: str | None = None,
+        rule: str | None = None,
+        strategies: Collection[str] | None = None,
+        as_of: date | None = None,
     ) -> Sequence[StoredEvaluation]:
         """One query per alert; the evaluation judged last wins."""
-        queries = [_newest_evaluations(alert.name, strategy, rule, as_of) for alert in ALERTS]
+        queries = [
+            _newest_evaluations(alert.name, strategy, rule, strategies, as_of) for alert in ALERTS
+        ]
         with reading(self.engine) as connection:
             rows = [row for query in queries for row in connection.execute(query).mappings()]
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, or_, select, text
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Judgement
@@ -26,7 +26,6 @@ _OWN_COLUMNS = tuple(column.name for column in standings.columns if column.name 
 _LOCK = 0x5354414E
 _BATCH = 500
 _COLUMNS: dict[Sort, ColumnElement[Any]] = {
-    Sort.WORST: standings.c.rank,
     Sort.STRATEGY: standings.c.strategy,
     Sort.GROUP: standings.c.group,
     Sort.OWNER: standings.c.owner,
@@ -36,7 +35,10 @@ _COLUMNS: dict[Sort, ColumnElement[Any]] = {
     Sort.DRAWDOWN: standings.c.drawdown,
     Sort.BAND: standings.c.band,
     Sort.RARITY: standings.c.p_year,
+    Sort.PNL: standings.c.last_pnl,
 }
+_FIGURES = ("last_return", "last_pnl", "month_return", "live_return", "drawdown", "band")
+_UNKNOWN = (Cell.UNJUDGED.value, Cell.NO_DATA.value, Cell.ERROR.value)
 
 
 def keep(
@@ -68,7 +70,7 @@ def keep(
     for start in range(0, len(gone), _BATCH):
         part = gone[start : start + _BATCH]
         connection.execute(delete(standings).where(standings.c.strategy.in_(part)))
-    rows = [_row(one) for name, one in sorted(after.items()) if kept.get(name) != one]
+    rows = [row_of(one) for name, one in sorted(after.items()) if kept.get(name) != one]
     if rows:
         put = upsert(connection, standings)
         connection.execute(
@@ -80,7 +82,8 @@ def keep(
         )
 
 
-def _row(standing: Standing) -> dict[str, Any]:
+def row_of(standing: Standing) -> dict[str, Any]:
+    """The columns of a standing."""
     figures, rarest = standing.figures, standing.rarest
     return {
         "strategy": standing.strategy,
@@ -90,11 +93,10 @@ def _row(standing: Standing) -> dict[str, Any]:
         "cell": standing.cell.value,
         "rank": -standing.cell.rank,
         "session": standing.session,
-        "last_return": figures and figures.last_return,
-        "month_return": figures and figures.month_return,
-        "live_return": figures and figures.live_return,
-        "drawdown": figures and figures.drawdown,
-        "band": figures and figures.band,
+        "judged_at": standing.judged_at,
+        "provisional": standing.provisional,
+        "late": figures.late if figures else 0,
+        **{name: figures and getattr(figures, name) for name in _FIGURES},
         "p_year": rarest and rarest[1],
         "body": _BODY.dump_json(standing, exclude_defaults=True).decode(),
     }
@@ -121,7 +123,7 @@ class SqlStandings(StandingStore):
         """Sorted and cut by the database: the bodies of one page are read."""
         wanted = wanted or StandingFilter()
         found = _conditions(wanted)
-        column = _COLUMNS[wanted.sort]
+        column = _rank(wanted) if wanted.sort is Sort.WORST else _COLUMNS[wanted.sort]
         order = (column.desc() if wanted.descending else column.asc()).nulls_last()
         query = (
             select(standings.c.strategy, standings.c.body)
@@ -144,31 +146,65 @@ class SqlStandings(StandingStore):
 
     def totals(self) -> StandingTotals:
         """Counted by the database."""
-        singles = standings.c.is_group.is_(False)
-        cells = select(standings.c.cell, func.count()).where(singles).group_by(standings.c.cell)
+        column = standings.c
+        singles = column.is_group.is_(False)
+        cells = select(column.cell, func.count()).where(singles).group_by(column.cell)
+        newest = select(func.max(column.session)).scalar_subquery()
+        is_judged = singles & column.cell.not_in(_UNKNOWN)
+        of_newest = select(
+            column.session,
+            func.max(column.judged_at),
+            func.max(case((column.provisional, 1), else_=0)),
+            func.sum(case((is_judged, 1), else_=0)),
+        ).where(column.session == newest)
+        late = select(func.count()).where(is_judged, column.late > 0)
 
         def names(column: ColumnElement[Any]) -> Any:  # noqa: ANN401 - a Select
             return select(column).where(column.is_not(None)).distinct().order_by(column)
 
         with reading(self._engine) as connection:
+            session = connection.execute(of_newest.group_by(column.session)).first()
+            day, judged_at, provisional, judged = session or (None, None, 0, 0)
             return StandingTotals(
                 cells={Cell(cell): count for cell, count in connection.execute(cells)},
-                groups=list(connection.scalars(names(standings.c.group))),
-                owners=list(connection.scalars(names(standings.c.owner))),
-                session=connection.scalar(select(func.max(standings.c.session))),
+                groups=list(connection.scalars(names(column.group))),
+                owners=list(connection.scalars(names(column.owner))),
+                session=day,
+                judged_at=judged_at,
+                provisional=bool(provisional),
+                judged=judged,
+                late=connection.scalar(late) or 0,
             )
+
+
+def _rank(wanted: StandingFilter) -> ColumnElement[Any]:
+    rank = standings.c.rank
+    return (
+        case(
+            *(
+                (standings.c.strategy.in_(names) & (rank > -cell.rank), -cell.rank)
+                for cell, names in sorted(wanted.unresolved.items(), key=lambda pair: -pair[0].rank)
+            ),
+            else_=rank,
+        )
+        if wanted.unresolved
+        else rank
+    )
 
 
 def _conditions(wanted: StandingFilter) -> list[ColumnElement[bool]]:
     equal = {
         "group": wanted.group,
         "owner": wanted.owner,
-        "cell": wanted.cell and wanted.cell.value,
         "is_group": wanted.is_group,
     }
     found: list[ColumnElement[bool]] = [
         standings.c[name] == value for name, value in equal.items() if value is not None
     ]
+    if wanted.cells is not None:
+        found.append(standings.c.cell.in_([cell.value for cell in wanted.cells]))
+    if wanted.names is not None:
+        found.append(standings.c.strategy.in_(wanted.names))
     if wanted.text:
         columns = (standings.c.strategy, standings.c.group, standings.c.owner)
         found.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in columns)))

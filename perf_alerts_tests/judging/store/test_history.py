@@ -86,6 +86,18 @@ def test_one_strategy_or_one_rule_can_be_asked_for(store: AlertStore) -> None:
     assert list(store.current(strategy="s", rule="daily_exceedance")) == []
 
 
+def test_a_page_of_strategies_is_asked_for_by_the_names_that_are_judged(store: AlertStore) -> None:
+    assert list(store.judged_names()) == []
+    store.record(judgement(), watermark=None)
+    every = store.current()
+
+    names = store.judged_names()
+    assert list(names) == sorted({one.evaluation.strategy for one in every})
+    assert list(store.current(strategies=names)) == list(every)
+    assert [one.evaluation for one in store.current(strategies=["s", "nobody"])] == [BARE]
+    assert list(store.current(strategies=[])) == []
+
+
 def test_a_damaged_evaluation_is_an_error_and_no_guess(engine: Engine) -> None:
     SqlAlertStore(engine).record(judgement(), watermark=None)
     with engine.begin() as connection:

@@ -10,13 +10,13 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.standings.model import Cell, Figures, Member
 from perf_alerts_dagster.judging.standings.ports import Sort, StandingFilter
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.storage.desk_tables import standings
-from perf_alerts_tests.incidents.incident_desk import MONDAY, breach, fine, judged
+from perf_alerts_tests.incidents.incident_desk import MONDAY, START, breach, fine, judged
 
 WEEKLY = "weekly_stability_check"
 
@@ -73,7 +73,14 @@ def test_a_standing_comes_back_equal(desk: SqlStandings) -> None:
         ({"is_group": True}, ["group:fx"]),
         ({"group": "fx"}, ["carry", "trend"]),
         ({"owner": "ada"}, ["young"]),
-        ({"cell": Cell.CRITICAL}, ["carry"]),
+        ({"cells": [Cell.CRITICAL]}, ["carry"]),
+        ({"cells": []}, []),
+        ({"names": ["young", "trend", "nobody"]}, ["trend", "young"]),
+        (
+            {"unresolved": {Cell.WARNING: ["trend", "carry"], Cell.CRITICAL: ["young", "trend"]}},
+            ["carry", "trend", "young", "group:fx"],
+        ),
+        ({"unresolved": {Cell.WARNING: ["young"]}}, ["carry", "young", "trend", "group:fx"]),
         ({"text": "ADA"}, ["carry", "young"]),
         ({"text": "%_"}, ["young"]),
         ({"text": "' OR 1=1 --"}, []),
@@ -100,7 +107,23 @@ def test_the_totals_count_strategies_without_groups(desk: SqlStandings) -> None:
     totals = desk.totals()
     assert totals.cells == {Cell.CRITICAL: 1, Cell.OK: 2}
     assert (totals.groups, totals.owners) == (["%_", "fx"], ["Ada", "ada", "grace"])
-    assert (totals.strategies, totals.session) == (3, MONDAY)
+    assert (totals.strategies, totals.session, totals.judged_at) == (3, MONDAY, START)
+    assert (totals.judged, totals.late, totals.provisional) == (3, 0, False)
+
+
+def test_who_has_no_outcome_of_the_newest_session_is_not_judged(engine: Engine) -> None:
+    late = Member(figures=figures(0.0, late=2))
+    found = judged(
+        fine(strategy="carry"),
+        fine(strategy="trend", outcome=Outcome.NO_DATA),
+        fine(strategy="young", outcome=Outcome.INSUFFICIENT_DATA),
+        provisional=True,
+    )
+    members = {"carry": late, "trend": late}
+    SqlAlertStore(engine).record(found, watermark=None, members=members)
+    totals = SqlStandings(engine).totals()
+    # A late row is said of those that are judged all the same.
+    assert (totals.judged, totals.strategies, totals.late, totals.provisional) == (2, 3, 1, True)
 
 
 def test_a_judgement_that_cannot_be_stored_changes_no_standing(

@@ -22,9 +22,15 @@ def upgrade() -> None:
         sa.Column("cell", sa.Text(), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("session", sa.Date(), nullable=False),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("provisional", sa.Boolean(), nullable=False),
+        sa.Column("late", sa.Integer(), nullable=False),
         *(
             sa.Column(name, sa.Double())
-            for name in ("last_return", "month_return", "live_return", "drawdown", "band", "p_year")
+            for name in (
+                "last_return", "last_pnl", "month_return", "live_return", "drawdown", "band",
+                "p_year",
+            )
         ),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("strategy", name="pk_standings"),

@@ -1,0 +1,1 @@
+"""The desk: how all strategies stand, on one page."""

@@ -1,0 +1,39 @@
+"""The columns of the table of strategies and rules."""
+
+from datetime import date
+
+from perf_alerts_dagster.judging.rules.catalogue import RULES
+from perf_alerts_dagster.judging.standings.columns import COLUMNS, OTHER, column_of, worst
+from perf_alerts_dagster.judging.standings.model import Cell, RuleStanding
+
+
+def found(cell: Cell, p_year: float | None = None) -> RuleStanding:
+    return RuleStanding(cell=cell, alert="daily", as_of=date(2026, 1, 5), p_year=p_year)
+
+
+def test_every_rule_has_one_column() -> None:
+    listed = [rule for column in COLUMNS for rule in column.rules]
+    assert sorted(listed) == sorted(rule.id for rule in RULES)
+    assert len({column.name for column in (*COLUMNS, OTHER)}) == len(COLUMNS) + 1
+
+
+def test_a_rule_of_another_version_is_not_lost() -> None:
+    assert column_of("max_drawdown") is OTHER
+    assert worst({"max_drawdown": found(Cell.OK)}) == {OTHER: ("max_drawdown", found(Cell.OK))}
+
+
+def test_a_column_shows_its_worst_rule_and_of_equals_the_rarest() -> None:
+    rules = {
+        "mean_shortfall_126": found(Cell.WEAK, 0.2),
+        "mean_shortfall_252": found(Cell.WEAK, 0.1),
+        "drawdown": found(Cell.OK, 0.01),
+        "wipe_out": found(Cell.CRITICAL),
+        "flat_run": found(Cell.OK),
+        "repeated_pnl": found(Cell.OK, 0.5),
+    }
+    named = {column.name: rule for column, (rule, _) in worst(rules).items()}
+    assert named == {
+        "mean": "mean_shortfall_252",
+        "dd": "wipe_out",
+        "flat": "repeated_pnl",
+    }

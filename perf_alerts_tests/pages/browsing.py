@@ -1,0 +1,118 @@
+"""A real browser (Debian's chromium), and what is asked of every page in it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+# With `-ra`, which pyproject.toml sets, the summary shows the reason.
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is not installed: no page was looked at in a browser"
+)
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+# A desk's screen, the same at 200 % zoom (half as many CSS pixels, as browsers lay it out), a
+# phone, and the narrowest that WCAG asks for, which is a desk's screen at 400 %.
+SIZES = {"desk": (1280, 900), "zoomed": (640, 450), "phone": (390, 844), "small": (320, 640)}
+# What A4 leaves between margins of 14 mm, in CSS pixels.
+PAPER = 687
+Scheme = Literal["light", "dark"]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a window, until the end of the context."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+def violations(found: Any) -> list[str]:
+    """A line per rule of axe that is broken, with the first three elements."""
+    return [
+        f"{each['id']}: {each['help']}: "
+        + "; ".join(node["html"][:160] for node in each["nodes"][:3])
+        for each in found["violations"]
+    ]
+
+
+# What changes with the scheme of colours and the width; the others ask about the markup.
+OF_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
+
+
+def broken_rules(page: Page, *only: str) -> list[str]:
+    """The rules of axe that the page breaks as it is shown now: of all, or of these."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    options = {"resultTypes": ["violations"], **({"runOnly": list(only)} if only else {})}
+    return violations(page.evaluate("options => axe.run(options)", options))
+
+
+_SIDEWAYS = """(width) => {
+  if (document.documentElement.scrollWidth <= width) return [];
+  const inside = (each) => each.parentElement && (each.parentElement.closest(".scroll") !== null);
+  return [...document.querySelectorAll("body *")]
+    .filter(each => !inside(each) && each.getBoundingClientRect().right > width + 0.5)
+    .map(each => each.outerHTML.slice(0, 120)).slice(0, 5)
+    .concat([`${document.documentElement.scrollWidth} px wide`]);
+}"""
+
+
+def too_wide(page: Page, width: int) -> list[str]:
+    """What makes the page wider than the screen; a wide table scrolls within its own box."""
+    found: list[str] = page.evaluate(_SIDEWAYS, width)
+    return found
+
+
+_CUT = """() => [...document.querySelectorAll(".scroll")]
+  .filter(each => each.scrollWidth > each.clientWidth + 1)
+  .map(each => `${each.getAttribute("aria-label")}: ${each.scrollWidth} of ${each.clientWidth} px`)
+"""
+
+
+def cut_on_paper(page: Page) -> list[str]:
+    """What a printed page cuts off: paper does not scroll."""
+    found: list[str] = page.evaluate(_CUT)
+    return found
+
+
+_CONTROLS = """() => {
+  const all = "a[href], button, input, select, textarea, summary, [tabindex]";
+  const found = [...document.querySelectorAll(all)].filter(each =>
+    each.type !== "hidden" && !each.disabled && each.tabIndex >= 0
+    && each.checkVisibility({visibilityProperty: true}));
+  found.forEach((each, place) => { each.dataset.place = place; });
+  return found.map(each => each.outerHTML.slice(0, 160));
+}"""
+_FOCUSED = """() => {
+  const each = document.activeElement;
+  const style = getComputedStyle(each);
+  const shown = style.outlineStyle !== "none" || style.boxShadow !== "none";
+  return [each.dataset.place === undefined ? -1 : Number(each.dataset.place), shown];
+}"""
+
+
+def lost_to_the_keyboard(page: Page) -> list[str]:
+    """The controls that Tab does not reach, or reaches without showing it.
+
+    Of a group of radio buttons one is reached; arrows lead to the others.
+    """
+    controls: list[str] = page.evaluate(_CONTROLS)
+    reached: dict[int, bool] = {}
+    for _ in range(len(controls) + 2):
+        page.keyboard.press("Tab")
+        place, shown = page.evaluate(_FOCUSED)
+        reached[place] = shown
+    return [
+        each
+        for place, each in enumerate(controls)
+        if not reached.get(place) and 'type="radio"' not in each
+    ]
