@@ -35,6 +35,7 @@ from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.plots.sql import SqlPlots
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate
@@ -175,6 +176,7 @@ class FaultyDesk:
             gate=True,
             settings_content="{}",
             plots=SqlPlots(self.engine),
+            series=SqlSeries(self.engine),
         ).execute(alert, as_of=None, run_id=f"run-{self.runs}", now=self.now)
         self.now += timedelta(minutes=2)
         self.deliver()
