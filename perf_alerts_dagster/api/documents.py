@@ -34,17 +34,30 @@ async def docs(request: Request, who: StatusViewer) -> Response:
     return Response(page(document), media_type="text/html; charset=utf-8")
 
 
+def endpoints_of(document: dict[str, Any]) -> list[dict[str, str]]:
+    """The endpoints of an OpenAPI document: method, path, description and answers."""
+    return [
+        {
+            "method": method.upper(),
+            "path": path,
+            "description": operation.get("description", ""),
+            "answers": ", ".join(sorted(operation.get("responses", {}))),
+        }
+        for path, operations in sorted(document["paths"].items())
+        for method, operation in operations.items()
+    ]
+
+
 def page(document: dict[str, Any]) -> str:
     """The endpoints of an OpenAPI document as plain HTML."""
     rows = [
         "<tr>"
-        f"<td><code>{escape(method.upper())}</code></td>"
-        f"<td><code>{escape(path)}</code></td>"
-        f"<td>{escape(operation.get('description', ''))}</td>"
-        f"<td>{escape(', '.join(sorted(operation.get('responses', {}))))}</td>"
+        f"<td><code>{escape(each['method'])}</code></td>"
+        f"<td><code>{escape(each['path'])}</code></td>"
+        f"<td>{escape(each['description'])}</td>"
+        f"<td>{escape(each['answers'])}</td>"
         "</tr>"
-        for path, operations in sorted(document["paths"].items())
-        for method, operation in operations.items()
+        for each in endpoints_of(document)
     ]
     title = escape(f"{document['info']['title']} {document['info']['version']}")
     return (

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fastapi import Request
 
+from perf_alerts_dagster.api.operations.examination import Examination
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.control.sql import SqlThresholds
@@ -16,8 +17,10 @@ from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
+from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.standings.ports import StandingStore
+from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import Resources
@@ -82,6 +85,8 @@ class ApiParts:
     links: Links
     probe: Callable[[datetime], None]
     ledger: Callable[[datetime, Mapping[str, StrategyRecord]], Ledger]
+    overview: SqlOverview
+    deliveries: SqlDeliveries
     channels: Sequence[Channel] = ()
 
 
@@ -92,6 +97,7 @@ class ApiResources:
     proxy: Resources
     parts: ApiParts
     health: Health
+    examination: Examination
     metrics: Metrics
 
     @property
@@ -112,12 +118,17 @@ def api_of(request: Request) -> ApiResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """Identity and thresholds; `configured`, ALERT_THRESHOLDS, is in force until one is set."""
+    """Identity and limits.
+
+    `configured`, ALERT_THRESHOLDS, and `mandates`, ALERT_POLICY_LIMITS, are in force until others
+    are set.
+    """
 
     identity: IdentityStores
     thresholds: SqlThresholds
     configured: Mapping[str, Json]
     clock: Callable[[], datetime]
+    mandates: Mapping[str, Json] = field(default_factory=dict)
 
 
 def control_of(request: Request) -> Control:

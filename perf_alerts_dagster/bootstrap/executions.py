@@ -23,7 +23,7 @@ from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.limits import limit_book, settings_of
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.plots.sql import SqlPlots
@@ -72,11 +72,11 @@ def build_session_judge(settings: Settings, store: ProjectionStore | None = None
 
 
 def with_thresholds(settings: Settings, engine: Engine) -> Settings:
-    """The settings, with the thresholds that were set over REST, if any."""
+    """The settings, with the thresholds and mandates that were set over REST, if any."""
     stored = SqlThresholds(engine).current()
     if stored is None:
         return settings
-    return settings.model_copy(update={"thresholds": dict(stored.content)})
+    return settings.model_copy(update=settings_of(stored.content))
 
 
 def build_services(settings: Settings) -> Executor:

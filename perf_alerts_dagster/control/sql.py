@@ -145,11 +145,17 @@ class SqlThresholds:
             return next(iter(_newest(connection, 1)), None)
 
     def put(
-        self, content: Mapping[str, Json], change: Change, *, expected: int | None
+        self,
+        content: Mapping[str, Json],
+        change: Change,
+        *,
+        expected: int | None,
+        kept: Sequence[str] = (),
     ) -> ThresholdVersion:
         """Set the thresholds, and record `change` with the old and the new ones.
 
-        `expected` is the version that the caller has seen, 0 for none; None accepts any.
+        `expected` is the version that the caller has seen, 0 for none; None accepts any. The
+        members that `kept` names stay as they are where `content` has none.
 
         Raises:
             VersionConflict: the thresholds are at another version; nothing is changed.
@@ -162,8 +168,10 @@ class SqlThresholds:
             version = before.version if before else 0
             if expected is not None and expected != version:
                 raise VersionConflict(version)
+            old_content = before.content if before else {}
+            stays = {name: old_content[name] for name in kept if name in old_content}
             after = ThresholdVersion(
-                version=version + 1, content=dict(content), at=change.at, actor=change.actor
+                version=version + 1, content=stays | dict(content), at=change.at, actor=change.actor
             )
             connection.execute(insert(threshold_versions), asdict(after))
             old = None if before is None else _audited(before)

@@ -15,6 +15,9 @@ from typing import Any
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.rule import LimitBook, Mandate
 
+# The member of a stored version of limits that holds the mandates.
+MANDATES = "mandates"
+
 
 def limit_book(thresholds: Mapping[str, Any], policy: Mapping[str, Any]) -> LimitBook:
     """Build the book from the two JSON settings.
@@ -38,6 +41,17 @@ def limit_book(thresholds: Mapping[str, Any], policy: Mapping[str, Any]) -> Limi
             for name, values in _part(policy, "strategies").items()
         },
     )
+
+
+def settings_of(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A stored version of limits as the settings that it replaces, by their names.
+
+    It has the shape of ALERT_THRESHOLDS, and ALERT_POLICY_LIMITS under `mandates` where a person
+    has set those as well.
+    """
+    rest = {name: value for name, value in content.items() if name != MANDATES}
+    more = {"policy_limits": dict(content[MANDATES])} if MANDATES in content else {}
+    return {"thresholds": rest, **more}
 
 
 def _part(setting: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -83,6 +84,8 @@ _NEXT = re.compile(
     r"(\?[A-Za-z0-9_=&.%+-]{0,600})?",
     re.ASCII,
 )
+# Not one within a word, a date or a range.
+_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 
 # Not one within a word, a date or a range.
 _HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
@@ -107,6 +110,7 @@ def _environment() -> Environment:
     environment.filters["columns"] = columns
     environment.filters["numbers"] = rows
     environment.filters["drawing"] = lambda plot, small: svg(plot, frame=SMALL if small else LARGE)
+    environment.filters["moment_of"] = datetime.fromisoformat
     return environment
 
 

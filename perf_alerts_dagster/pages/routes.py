@@ -4,7 +4,16 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
-from perf_alerts_dagster.pages import desk, incidents, login, strategies
+from perf_alerts_dagster.pages import (
+    alerts,
+    desk,
+    incidents,
+    login,
+    rules,
+    silences,
+    strategies,
+    system,
+)
 from perf_alerts_dagster.pages.rendering import PACKAGE, PageRoute, stylesheet
 
 assets = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -24,4 +33,14 @@ async def icon() -> Response:
 
 
 # Each by itself, as those of the API.
-ROUTERS = (assets, login.router, desk.router, strategies.router, incidents.router)
+ROUTERS = (
+    assets,
+    login.router,
+    desk.router,
+    strategies.router,
+    incidents.router,
+    alerts.router,
+    rules.router,
+    silences.router,
+    system.router,
+)

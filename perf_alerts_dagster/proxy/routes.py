@@ -6,11 +6,12 @@ unknown members, the alert's name (404), the values in query, body and headers (
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.http import inputs, requests
 from perf_alerts_dagster.http.problems import Problem
@@ -178,6 +179,32 @@ async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> 
     seconds = requests.query_of(request, schemas.TriggerQuery).wait
     as_of = requests.checked(schemas.TriggerBody, texts, today=resources.today()).as_of
     key = requests.headers_of(request, schemas.TriggerHeaders).key
+    run = await launched(request, who, alert, as_of, key)
+    if seconds:
+        run = await _waited(resources, run, seconds)
+    data = await triggered(resources, run)
+    return json_answer(
+        schemas.TriggerAnswer(
+            success=True,
+            message=f"{run.alert} was triggered as run {run.run_id}",
+            timestamp=timestamp(resources.now()),
+            triggered_by=who.user_id,
+            data=data,
+        ),
+        status=200 if run.state.is_finished else 202,
+    )
+
+
+async def launched(
+    request: Request, who: Principal, alert: str, as_of: date | None, key: str | None = None
+) -> port.AlertRun:
+    """Start a run of an alert as a person, and audit it.
+
+    Raises:
+        Problem: 429, too many runs are not finished.
+        SchedulerError: it could not be started.
+    """
+    resources = resources_of(request)
     wanted = port.TriggerRequest(
         alert=alert,
         as_of=as_of,
@@ -202,20 +229,22 @@ async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> 
             headers={"Retry-After": str(_RETRY_SECONDS)},
         ) from error
     resources.status.forget()
-    if seconds:
-        run = await _waited(resources, run, seconds)
-    return await _triggered(resources, run, who.user_id)
+    return run
 
 
 @schedule_router.post("/enable/{alert}", response_model=schemas.ToggleAnswer)
 async def enable(request: Request, who: permissions.Switcher, alert: Name) -> Response:
     """Turn an alert's schedule on; if it is on already, nothing changes."""
     await requests.body_of(request, requests.Empty)
-    resources = resources_of(request)
     inputs.alert_named(alert)
+    schedule = await turned_on(request, who, alert)
+    return _toggled(resources_of(request), schedule, None, who.user_id)
+
+
+async def turned_on(request: Request, who: Principal, alert: str) -> port.AlertSchedule:
+    """Turn an alert's schedule on as a person, and audit it."""
     record = recorder(request, who, "enable", alert, {})
-    schedule = await resources.toggles.enable(alert, record.record)
-    return _toggled(resources, schedule, None, who.user_id)
+    return await resources_of(request).toggles.enable(alert, record.record)
 
 
 @schedule_router.post(
@@ -231,10 +260,15 @@ async def disable(request: Request, who: permissions.Switcher, alert: Name) -> R
     inputs.alert_named(alert)
     body = requests.checked(schemas.DisableBody, texts, now=now)
     pause = port.Pause(alert=alert, by=who.user_id, since=now, reason=body.reason, until=body.until)
-    sent = {"reason": pause.reason, "until": optional_time(pause.until)}
-    record = recorder(request, who, "disable", alert, sent)
-    schedule = await resources.toggles.disable(pause, record.record)
+    schedule = await turned_off(request, who, pause)
     return _toggled(resources, schedule, pause, who.user_id)
+
+
+async def turned_off(request: Request, who: Principal, pause: port.Pause) -> port.AlertSchedule:
+    """Turn an alert's schedule off as a person, and audit it."""
+    sent = {"reason": pause.reason, "until": optional_time(pause.until)}
+    record = recorder(request, who, "disable", pause.alert, sent)
+    return await resources_of(request).toggles.disable(pause, record.record)
 
 
 async def _runs(resources: Resources, wanted: port.RunFilter) -> list[port.AlertRun]:
@@ -257,14 +291,14 @@ async def _waited(resources: Resources, run: port.AlertRun, seconds: int) -> por
     return run
 
 
-async def _triggered(resources: Resources, run: port.AlertRun, caller: str) -> Response:
+async def triggered(resources: Resources, run: port.AlertRun) -> schemas.TriggerData:
+    """A run that was triggered, and whether it will start."""
     status: port.SchedulerStatus | None = None
     if run.state is port.RunState.QUEUED:
         with suppress(port.SchedulerError):
             status = (await resources.status.get()).value
-    now = resources.now()
-    reason = will_start(run, status, now)
-    data = schemas.TriggerData(
+    reason = will_start(run, status, resources.now())
+    return schemas.TriggerData(
         alert_name=run.alert,
         run_id=run.run_id,
         execution_id=run.execution_id,
@@ -272,16 +306,6 @@ async def _triggered(resources: Resources, run: port.AlertRun, caller: str) -> R
         will_start=reason is None,
         reason=reason,
         run_url=f"{resources.web_ui}/runs/{run.run_id}",
-    )
-    return json_answer(
-        schemas.TriggerAnswer(
-            success=True,
-            message=f"{run.alert} was triggered as run {run.run_id}",
-            timestamp=timestamp(now),
-            triggered_by=caller,
-            data=data,
-        ),
-        status=200 if run.state.is_finished else 202,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,14 +15,19 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
+from perf_alerts_dagster.api.alerts import routes as alert_routes
 from perf_alerts_dagster.api.budget import routes as budget_routes
 from perf_alerts_dagster.api.desk import routes as desk_routes
 from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
+from perf_alerts_dagster.api.operations.examination import Examination, examined
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
+from perf_alerts_dagster.api.operations.schemas import FindingData
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
+from perf_alerts_dagster.api.rules import routes as rule_routes
+from perf_alerts_dagster.api.silences import routes as silence_routes
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import (
     build_outage,
@@ -43,6 +48,8 @@ from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
 from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
+from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
+from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.outage import Outage
@@ -66,6 +73,7 @@ class Parts:
 
     `sweeper` sends messages while Dagster's sensor does not; None runs no watchdog. `outage`
     notifies people while the alert store cannot be written, which `probe` finds patiently.
+    `examine` asks the doctor.
     """
 
     proxy: ProxyParts
@@ -73,6 +81,7 @@ class Parts:
     sweeper: Sweeper | None = None
     outage: Outage | None = None
     probe: Callable[[datetime], None] = lambda now: None
+    examine: Callable[[Settings], Sequence[FindingData]] = examined
 
     async def schedules_on(self, now: datetime) -> str | None:
         """The schedules that somebody switched off outside of this system; None without one."""
@@ -139,6 +148,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     # Readiness must not wait behind a writer.
                     probe=Probe(store_url(settings), wait=1.0),
                     ledger=partial(read_ledger, settings, store.engine),
+                    overview=SqlOverview(store.engine),
+                    deliveries=SqlDeliveries(store.engine),
                     channels=open_all_channels(settings),
                 ),
                 sweeper=sweeper,
@@ -156,7 +167,9 @@ _ROUTERS = (
     budget_routes.router,
     event_routes.router,
     incident_routes.router,
-    incident_routes.silences_router,
+    silence_routes.router,
+    alert_routes.router,
+    rule_routes.router,
     operation_routes.router,
     admin_routes.config,
     admin_routes.router,
@@ -190,6 +203,7 @@ def create_app(
                 identity=proxy.identity,
                 thresholds=parts.api.thresholds,
                 configured=settings.thresholds,
+                mandates=settings.policy_limits,
                 clock=clock,
             )
             async with (
@@ -206,7 +220,15 @@ def create_app(
                     others={"schedules_on": parts.schedules_on},
                     seconds=seconds,
                 )
-                api = ApiResources(proxy=resources, parts=parts.api, health=health, metrics=metrics)
+                api = ApiResources(
+                    proxy=resources,
+                    parts=parts.api,
+                    health=health,
+                    examination=Examination(
+                        examine=partial(parts.examine, settings), seconds=seconds
+                    ),
+                    metrics=metrics,
+                )
                 try:
                     async with _watchdog(parts, resources, health):
                         yield {"proxy": resources, "api": api, "control": control}

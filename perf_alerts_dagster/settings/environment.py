@@ -1,10 +1,12 @@
 """Read the ALERT_* variables from the environment, `.env` and files; report all faults at once."""
 
 import difflib
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,7 +157,27 @@ def load_settings(
         )
     if faults or settings is None:
         raise SettingsError("\n".join(sorted(set(faults))))
-    return settings.model_copy(update={"warnings": tuple(warnings)})
+    return settings.model_copy(
+        update={"warnings": tuple(warnings), "sources": _sources(others, good)}
+    )
+
+
+def _sources(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Where each setting comes from that is not at its default; a child is told by its parent."""
+    if environ.get(model.SOURCES):
+        with suppress(ValueError):
+            passed_on = json.loads(environ[model.SOURCES])
+            if isinstance(passed_on, dict):
+                return {name: str(passed_on[name]) for name in names if name in passed_on}
+    found = {}
+    for name in names:
+        variable = model.variable(name)
+        if environ.get(variable, "").strip():
+            found[name] = "environment"
+        else:
+            file = model.FILES.get(variable, "")
+            found[name] = "file" if environ.get(file, "").strip() else ".env"
+    return found
 
 
 def unknown_names(

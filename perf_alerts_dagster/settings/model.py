@@ -225,6 +225,8 @@ class Settings(_AlertSettings):
 
     # Warnings, logged at the start; no variable of its own.
     warnings: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    # By the field that is not at its default: environment, .env or file; no variable either.
+    sources: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 
     @property
     def records_shown(self) -> str:
@@ -320,8 +322,11 @@ class Settings(_AlertSettings):
         An unset variable and its `_FILE` variant are blank, so that a child takes them neither
         from `.env` nor from the environment that these variables are added to.
         """
-        return dict.fromkeys(FILES.values(), "") | {
-            variable(name): _as_text(getattr(self, name)) for name in FIELDS
+        return {
+            **dict.fromkeys(FILES.values(), ""),
+            **{variable(name): _as_text(getattr(self, name)) for name in FIELDS},
+            # A child finds all of them in its environment, wherever they came from.
+            SOURCES: json.dumps(self.sources),
         }
 
 
@@ -333,7 +338,9 @@ def variable(field: str) -> str:
     return f"{PREFIX}{field.upper()}"
 
 
-FIELDS = tuple(name for name in Settings.model_fields if name != "warnings")
+# The variable that says to a child process where the settings came from.
+SOURCES = "PERF_ALERTS_SOURCES"
+FIELDS = tuple(name for name in Settings.model_fields if name not in ("warnings", "sources"))
 SECRETS = frozenset(
     name for name in FIELDS if "SecretStr" in str(Settings.model_fields[name].annotation)
 )
@@ -389,3 +396,27 @@ def _as_text(value: object) -> str:
             return format(Decimal(repr(value)), "f")
         case _:
             return str(value)
+
+
+def described(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What may be shown of each setting, by its field: variable, value, default, source, secret.
+
+    A secret's value is `set`; of the records source the password is masked.
+    """
+    rows = {}
+    for name in FIELDS:
+        value = _as_text(getattr(settings, name))
+        default = Settings.model_fields[name].get_default(call_default_factory=True)
+        is_secret = name in SECRETS
+        if is_secret:
+            value = "set" if value else ""
+        elif name == "records_url" and value:
+            value = urls.masked_url(value)
+        rows[name] = {
+            "variable": variable(name),
+            "value": value or None,
+            "default": _as_text(default) or None,
+            "source": settings.sources.get(name, "default"),
+            "secret": is_secret,
+        }
+    return rows

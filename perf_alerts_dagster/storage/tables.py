@@ -23,6 +23,7 @@ REVISIONS = (
     "0011",
     "0012",
     "0014",
+    "0015",
 )
 
 watermarks = sa.Table(
@@ -47,6 +48,8 @@ judgements = sa.Table(
     sa.Column("recorded_only", sa.Boolean, nullable=False),
     sa.Column("restated", sa.Boolean, nullable=False),
     sa.Column("method_version", sa.Text),
+    # How many of its strategies and groups are what; see `judging.standings.fold.cells_of`.
+    sa.Column("cells", JsonText, nullable=False, server_default=sa.text("'{}'")),
     sa.UniqueConstraint("alert", "as_of", "run_id"),
     sa.Index(None, "alert", "judged_at"),
     sa.Index(None, "alert", "id"),

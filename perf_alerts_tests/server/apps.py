@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.api.client import AlertsClient
+from perf_alerts_dagster.api.operations.schemas import FindingData
 from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.bootstrap.ledger import read_ledger
@@ -22,6 +23,8 @@ from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.store.desk import SqlDeskNews
 from perf_alerts_dagster.incidents.store.links import SqlLinks
+from perf_alerts_dagster.incidents.store.overview import SqlDeliveries
+from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
@@ -65,6 +68,7 @@ class Proxy:
         self.audit = ReadableAudit(self.database.engine)
         self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
         self.channels: list[Channel] = []
+        self.findings: list[FindingData] = []
         self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
         self.links = Links(
             store=SqlLinks(self.database.engine),
@@ -93,6 +97,7 @@ class Proxy:
                 seconds=self.time.seconds,
                 pause=self.time.pause,
             ),
+            examine=lambda settings: self.findings,
             api=ApiParts(
                 store=self.store,
                 standings=SqlStandings(self.database.engine),
@@ -112,6 +117,8 @@ class Proxy:
                 links=self.links,
                 probe=lambda now: None,
                 ledger=partial(read_ledger, settings, self.database.engine),
+                overview=SqlOverview(self.database.engine),
+                deliveries=SqlDeliveries(self.database.engine),
                 channels=self.channels,
             ),
         )

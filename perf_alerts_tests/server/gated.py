@@ -153,6 +153,7 @@ async def gated(
         identity=stores,
         thresholds=stored,
         configured=settings.thresholds,
+        mandates=settings.policy_limits,
         clock=time,
     )
     stated = Stated(app, {"control": control})

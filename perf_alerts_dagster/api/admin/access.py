@@ -43,21 +43,27 @@ _SETTINGS = {
 @keys.get("", response_model=schemas.KeysAnswer)
 async def all_keys(request: Request, who: Administrator) -> Response:
     """All keys, those of the settings first, and when each was used last."""
+    now = control_of(request).clock()
+    data = await keys_now(request, now)
+    return json_answer(
+        schemas.KeysAnswer(success=True, data=data, next_cursor=None, timestamp=timestamp(now))
+    )
+
+
+async def keys_now(request: Request, now: datetime) -> list[schemas.KeyEntry]:
+    """All keys, those of the settings first."""
     control, identity = control_of(request), identity_of(request)
-    now, registry = control.clock(), identity.registry
+    registry = identity.registry
     stored, uses = await asyncio.gather(
         asyncio.to_thread(control.identity.keys.all),
         asyncio.to_thread(control.identity.key_use.last_used),
     )
     last_used = {**uses, **identity.uses.known}
-    data = [
+    return [
         schemas.KeyEntry.model_validate(described(key, now, source, last_used.get(key.key_id)))
         for source, found in ((registry.source, registry.keys), ("store", stored))
         for key in found
     ]
-    return json_answer(
-        schemas.KeysAnswer(success=True, data=data, next_cursor=None, timestamp=timestamp(now))
-    )
 
 
 @keys.post(
@@ -68,9 +74,29 @@ async def all_keys(request: Request, who: Administrator) -> Response:
 )
 async def create_key(request: Request, who: Administrator) -> Response:
     """Make a key, valid at once in every process; the answer shows it, and nothing does again."""
-    control, identity = control_of(request), identity_of(request)
-    now = control.clock()
+    now = control_of(request).clock()
     body = await body_of(request, schemas.KeyBody, now=now)
+    text, key = await created_key(request, who, body, now)
+    return json_answer(
+        schemas.NewKeyAnswer(
+            success=True,
+            data=schemas.KeyEntry.model_validate(described(key, now)),
+            timestamp=timestamp(now),
+            api_key=text,
+        ),
+        status=201,
+    )
+
+
+async def created_key(
+    request: Request, who: Principal, body: schemas.KeyBody, now: datetime
+) -> tuple[str, StoredKey]:
+    """Make a key as a person, and audit it; returns its text, to be shown once, and the key.
+
+    Raises:
+        Problem: 403, only a master makes that role; 409, its name is taken.
+    """
+    control, identity = control_of(request), identity_of(request)
     _check_role(request, who, body.role)
     text, key = make_key(body.role, body.name, by=who.user_id, at=now, expires_at=body.expires_at)
     change = change_of(request, who, "create_key", f"keys/{key.key_id}", at=now)
@@ -81,15 +107,7 @@ async def create_key(request: Request, who: Administrator) -> Response:
     except KeyRefused as error:
         raise Problem(409, "key_refused", str(error)) from error
     identity.stored.forget()
-    return json_answer(
-        schemas.NewKeyAnswer(
-            success=True,
-            data=schemas.KeyEntry.model_validate(described(key, now)),
-            timestamp=timestamp(now),
-            api_key=text,
-        ),
-        status=201,
-    )
+    return text, key
 
 
 @keys.post(
@@ -153,7 +171,23 @@ async def end_sessions(request: Request, who: Caller) -> Response:
 async def _change(
     request: Request, who: Principal, id_: str, now: datetime, expires_at: datetime | None = None
 ) -> Response:
-    """Set a stored key's expiry, or revoke it where there is none."""
+    after = await changed_key(request, who, id_, now, expires_at)
+    data = described(after, now, last_used=identity_of(request).uses.last(after.key_id))
+    return json_answer(
+        schemas.KeyAnswer(
+            success=True, data=schemas.KeyEntry.model_validate(data), timestamp=timestamp(now)
+        )
+    )
+
+
+async def changed_key(
+    request: Request, who: Principal, id_: str, now: datetime, expires_at: datetime | None = None
+) -> StoredKey:
+    """Set a stored key's expiry as a person, or revoke it where there is none, and audit it.
+
+    Raises:
+        Problem: 403, 404 and 409, see the endpoints.
+    """
     identity, store = identity_of(request), control_of(request).identity.keys
     wanted = inputs.identifier(id_)
     for key in identity.registry.keys:
@@ -175,12 +209,7 @@ async def _change(
     except KeyRefused as error:
         raise Problem(409, "key_refused", str(error)) from error
     identity.stored.forget()
-    data = described(after, now, last_used=identity.uses.last(after.key_id))
-    return json_answer(
-        schemas.KeyAnswer(
-            success=True, data=schemas.KeyEntry.model_validate(data), timestamp=timestamp(now)
-        )
-    )
+    return after
 
 
 def _check_role(request: Request, who: Principal, role: str) -> None:

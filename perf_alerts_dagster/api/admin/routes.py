@@ -6,16 +6,15 @@ wins. The next evaluation uses them.
 """
 
 import asyncio
-from collections.abc import Mapping
 from datetime import datetime
 from itertools import chain, islice
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from perf_alerts_dagster.api.admin import schemas
-from perf_alerts_dagster.api.resources import control_of
+from perf_alerts_dagster.api.resources import Control, control_of
 from perf_alerts_dagster.control.audit import AuditFilter, ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.export import exported
 from perf_alerts_dagster.control.principal import Permission, Principal
@@ -32,7 +31,7 @@ from perf_alerts_dagster.http.requests import (
     to_cursor,
 )
 from perf_alerts_dagster.identity.permissions import Administrator, change_of, require
-from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.limits import MANDATES, limit_book, settings_of
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 config = APIRouter(prefix="/config", tags=["config"])
@@ -85,7 +84,7 @@ async def thresholds(request: Request, who: Configurator) -> Response:
     """The thresholds that were set, by default and per strategy, and the limits in force."""
     control = control_of(request)
     current = await asyncio.to_thread(control.thresholds.current)
-    return _thresholds_answer(current, control.configured, control.clock())
+    return _thresholds_answer(current, control, control.clock())
 
 
 @config.put("/thresholds", response_model=schemas.ThresholdsAnswer, openapi_extra=_REQUEST)
@@ -93,13 +92,24 @@ async def put_thresholds(request: Request, who: Configurator) -> Response:
     """Replace all thresholds; a limit that is left out takes its documented value."""
     body = await body_of(request, schemas.ThresholdsBody)
     expected = _expected(body.version, headers_of(request, schemas.ThresholdsHeaders).if_match)
+    current = await set_limits(request, who, body, expected)
+    return _thresholds_answer(current, control_of(request), current.at)
+
+
+async def set_limits(
+    request: Request, who: Principal, body: schemas.ThresholdsBody, expected: int | None
+) -> ThresholdVersion:
+    """Replace all limits as a person, together with the audit row.
+
+    Raises:
+        Problem: 422, they are no valid limits; 412, another change came before.
+    """
     content = _content(body)
     control = control_of(request)
-    now = control.clock()
-    change = change_of(request, who, "thresholds", "config/thresholds", at=now)
+    change = change_of(request, who, "thresholds", "config/thresholds", at=control.clock())
     try:
-        current = await asyncio.to_thread(
-            control.thresholds.put, content, change, expected=expected
+        return await asyncio.to_thread(
+            control.thresholds.put, content, change, expected=expected, kept=[MANDATES]
         )
     except VersionConflict as error:
         raise Problem(
@@ -108,7 +118,6 @@ async def put_thresholds(request: Request, who: Configurator) -> Response:
             f"the thresholds were changed meanwhile, and are at version {error.current}",
             headers={"ETag": f'"{error.current}"'},
         ) from error
-    return _thresholds_answer(current, control.configured, now)
 
 
 def _expected(version: int | None, if_match: int | None) -> int | None:
@@ -122,25 +131,36 @@ def _content(body: schemas.ThresholdsBody) -> dict[str, Json]:
     """The part of the body to keep, once all of it is a valid book of limits."""
     sent = body.model_dump(exclude={"version"}, exclude_unset=True)
     content: dict[str, Json] = {"default": {}, "strategies": {}} | sent
+    parts = settings_of(content)
     try:
-        limit_book(content, {})
+        limit_book(parts["thresholds"], parts.get("policy_limits", {}))
     except ValueError as error:
         # All names are known by now, so the text repeats nothing that was sent.
         raise Problem(422, "validation", str(error)) from error
     return content
 
 
+def limits_in_force(
+    current: ThresholdVersion | None, control: Control
+) -> dict[str, dict[str, Any]]:
+    """`thresholds` and `policy_limits`: those that were set last, else those of the settings."""
+    configured = {"thresholds": dict(control.configured), "policy_limits": dict(control.mandates)}
+    return configured | (settings_of(current.content) if current else {})
+
+
 def _thresholds_answer(
-    current: ThresholdVersion | None, configured: Mapping[str, Json], now: datetime
+    current: ThresholdVersion | None, control: Control, now: datetime
 ) -> Response:
-    content = configured if current is None else current.content
-    book = limit_book(content, {})
+    content = limits_in_force(current, control)
+    book = limit_book(content["thresholds"], {})
     version = 0 if current is None else current.version
     return json_answer(
         schemas.ThresholdsAnswer(
             success=True,
             data=schemas.ThresholdSet.model_validate(
-                {"version": version, "default": {}, "strategies": {}} | dict(content)
+                {"version": version, "default": {}, "strategies": {}}
+                | content["thresholds"]
+                | {MANDATES: {"default": {}, "strategies": {}} | content["policy_limits"]}
             ),
             effective=schemas.EffectiveLimits(
                 default=dict(book.limits),

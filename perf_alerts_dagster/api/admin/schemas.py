@@ -1,9 +1,9 @@
 """Requests and answers of audit, thresholds, keys and sessions."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, Strict, WithJsonSchema, create_model
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema, create_model, model_validator
 
 from perf_alerts_dagster.control.audit import AuditOutcome
 from perf_alerts_dagster.http import requests
@@ -80,12 +80,55 @@ class LimitValues(_Values):
     """Limits by name; omitted limits have their documented values."""
 
 
+_Line = Annotated[
+    Annotated[int, Strict()] | Annotated[float, Strict()] | None,
+    WithJsonSchema({"type": "number", "nullable": True}),
+]
+
+
+class ColumnBounds(requests.Body):
+    """The least and the most that a column may be: one of them at least."""
+
+    min: _Line = None
+    max: _Line = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is None and self.max is None:
+            raise InputError("columns", "for each a min, a max, or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise InputError("columns", "a min that is not above the max")
+        return self
+
+
+class MandateValues(requests.Body):
+    """Mandates as ALERT_POLICY_LIMITS has them: fractions above 0, null lifts a default's line."""
+
+    drawdown: _Line = None
+    daily_loss: _Line = None
+    weekly_loss: _Line = None
+    monthly_loss: _Line = None
+    columns: requests.Absent[dict[StrategyName, ColumnBounds]] = None
+    severity: requests.Absent[Literal["warning", "critical", "emergency"]] = None
+
+
+class MandatesBody(requests.Body):
+    """Mandates by default and per strategy."""
+
+    default: MandateValues = MandateValues()
+    strategies: dict[StrategyName, MandateValues] = Field(default_factory=dict)
+
+
 class ThresholdsBody(requests.Body):
-    """PUT /config/thresholds: replaces all limits; `version` is that read by the caller."""
+    """PUT /config/thresholds: replaces all limits; `version` is that read by the caller.
+
+    Without `mandates` those in force stay.
+    """
 
     version: requests.Absent[Annotated[int, Field(ge=0)]] = None
     default: LimitValues = LimitValues()
     strategies: dict[StrategyName, LimitValues] = Field(default_factory=dict)
+    mandates: requests.Absent[MandatesBody] = None
 
 
 class ThresholdsHeaders(requests.Parameters):
@@ -104,9 +147,13 @@ class EffectiveLimits(Model):
 
 
 class ThresholdSet(EffectiveLimits):
-    """The thresholds that were set, by default and per strategy; version 0 is ALERT_THRESHOLDS."""
+    """The thresholds that were set, by default and per strategy; version 0 is ALERT_THRESHOLDS.
+
+    `mandates` has the shape of ALERT_POLICY_LIMITS.
+    """
 
     version: int
+    mandates: dict[str, dict[str, Any]]
 
 
 class ThresholdsAnswer(Answer):

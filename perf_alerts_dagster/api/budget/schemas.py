@@ -99,7 +99,7 @@ def answer_of(ledger: Ledger, now: datetime, *, holds: bool) -> BudgetAnswer:
             RuleAccounts(
                 rule=name,
                 title=BY_ID[name].title if name in BY_ID else name,
-                notifies=_notifies(name),
+                notifies=notifies(name),
                 **FalseAlarms.model_validate(accounts).model_dump(),
             )
             for name, accounts in ledger.by_rule.items()
@@ -108,6 +108,7 @@ def answer_of(ledger: Ledger, now: datetime, *, holds: bool) -> BudgetAnswer:
     return BudgetAnswer(success=True, data=data, timestamp=timestamp(now))
 
 
-def _notifies(rule: str) -> bool:
+def notifies(rule: str) -> bool:
+    """Whether a rule may notify people; else it is only shown."""
     known = BY_ID.get(rule)
     return known is None or not known.gated or known.weight > 0.0

@@ -8,9 +8,11 @@ from datetime import datetime
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.events import schemas
-from perf_alerts_dagster.api.incidents.routes import Id, silenced
-from perf_alerts_dagster.api.incidents.schemas import AcknowledgeBody, ResolveBody, SilenceAnswer
+from perf_alerts_dagster.api.incidents.routes import Id
+from perf_alerts_dagster.api.incidents.schemas import AcknowledgeBody, ResolveBody
 from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.api.silences.routes import silenced
+from perf_alerts_dagster.api.silences.schemas import SilenceAnswer
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError

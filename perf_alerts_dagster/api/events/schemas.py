@@ -11,12 +11,11 @@ from perf_alerts_dagster.api.incidents.schemas import (
     AcknowledgedBy,
     DeliveryItem,
     IncidentData,
-    SilenceData,
     TimelineItem,
     delivery_item,
     incident_data,
-    silence_data,
 )
+from perf_alerts_dagster.api.silences.schemas import SilenceData, silence_data
 from perf_alerts_dagster.core.clock import optional_time
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http import inputs

@@ -1,7 +1,6 @@
-"""The endpoints of incidents (list, read, acknowledge, resolve) and silences (list, add, end)."""
+"""The endpoints of incidents: list, read, acknowledge, resolve."""
 
 import asyncio
-import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated
@@ -31,10 +30,8 @@ from perf_alerts_dagster.incidents.ports import (
     IncidentStore,
     UnknownIncident,
 )
-from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
-silences_router = APIRouter(prefix="/silences", tags=["silences"])
 
 Id = Annotated[
     str,
@@ -155,69 +152,3 @@ async def _answer(request: Request, incident: Incident) -> Response:
     data = schemas.incident_detail(history, public_url=resources.settings.public_url)
     answered_at = timestamp(resources.now())
     return json_answer(schemas.IncidentAnswer(success=True, data=data, timestamp=answered_at))
-
-
-@silences_router.get("", response_model=schemas.SilencesAnswer)
-async def silences(request: Request, who: HistoryViewer) -> Response:
-    """The active and future silences, newest first."""
-    resources = api_of(request)
-    now = resources.now()
-    listed = await asyncio.to_thread(resources.parts.incidents.store.silences, now)
-    return json_answer(
-        schemas.SilencesAnswer(
-            success=True,
-            data=[schemas.silence_data(silence, now=now) for silence in listed],
-            next_cursor=None,
-            timestamp=timestamp(now),
-        )
-    )
-
-
-@silences_router.post(
-    "",
-    status_code=201,
-    response_model=schemas.SilenceAnswer,
-    openapi_extra=openapi_of(body=schemas.SilenceBody),
-)
-async def add_silence(request: Request, who: Switcher) -> Response:
-    """Mute messages about incidents that match all matchers, until a required end."""
-    now = api_of(request).now()
-    body = await body_of(request, schemas.SilenceBody, now=now)
-    silence = Silence(
-        id=uuid.uuid4().hex,
-        matchers=Matchers(**dict(body.matchers)),
-        starts_at=body.starts_at or now,
-        ends_at=body.ends_at,
-        author=who.user_id,
-        reason=body.reason,
-    )
-    return await silenced(request, who, silence, now)
-
-
-@silences_router.delete("/{id}", response_model=schemas.SilenceAnswer)
-async def end_silence(request: Request, who: Switcher, id_: Id) -> Response:
-    """End a silence now; muted messages that still apply are sent."""
-    resources = api_of(request)
-    now = resources.now()
-    wanted = inputs.identifier(id_)
-    store = resources.parts.incidents.store
-    change = change_of(request, who, "end_silence", f"silences/{wanted}", at=now)
-    if not await asyncio.to_thread(store.end_silence, wanted, now, change):
-        raise inputs.UnknownSilence
-    listed = await asyncio.to_thread(store.silences, now, ended=True)
-    silence = next(silence for silence in listed if silence.id == wanted)
-    return _silence_answer(silence, now)
-
-
-async def silenced(request: Request, who: Principal, silence: Silence, now: datetime) -> Response:
-    """Store a silence together with its audit row, and answer with it."""
-    change = change_of(request, who, "silence", f"silences/{silence.id}", at=now)
-    store = api_of(request).parts.incidents.store
-    await asyncio.to_thread(store.add_silence, silence, change)
-    return _silence_answer(silence, now, status=201)
-
-
-def _silence_answer(silence: Silence, now: datetime, *, status: int = 200) -> Response:
-    data = schemas.silence_data(silence, now=now)
-    answer = schemas.SilenceAnswer(success=True, data=data, timestamp=timestamp(now))
-    return json_answer(answer, status=status)

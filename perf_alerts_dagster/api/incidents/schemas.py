@@ -1,9 +1,8 @@
 """Requests and answers about incidents and silences."""
 
-from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
@@ -14,7 +13,6 @@ from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.lifecycle import IncidentHistory
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution, Status, Trend
 from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, Notification
-from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 from perf_alerts_dagster.notifications.text import incident_link
 
@@ -49,57 +47,6 @@ class ResolveBody(Body):
         Resolution, inputs.member_of(Resolution, *_PERSONS), inputs.text_schema(enum=_PERSONS)
     ]
     comment: inputs.Comment = ""
-
-
-class _NullIsAbsent(Body):
-    """A body in which null means an omitted member."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_null(cls, sent: object) -> object:
-        if not isinstance(sent, dict):
-            return sent
-        return {
-            name: value
-            for name, value in sent.items()
-            if value is not None or name not in cls.model_fields
-        }
-
-
-class SilenceMatchers(_NullIsAbsent):
-    """The matchers of a silence, at least one: it mutes incidents that match all of them."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-
-    strategy: Absent[inputs.StrategyName] = None
-    rule: Absent[inputs.StrategyName] = None
-    alert: Absent[inputs.AlertName] = None
-    severity: Absent[_Severity] = None
-    event: Absent[_Id] = None
-
-    @model_validator(mode="after")
-    def _refuse_empty(self) -> Self:
-        if not self.model_fields_set:
-            names = ", ".join(type(self).model_fields)
-            raise inputs.InputError("matchers", f"an object with at least one of {names}")
-        return self
-
-
-def _end(value: object, info: ValidationInfo) -> datetime:
-    """The end of a silence, at most a year after its start; the start is now by default."""
-    if not isinstance(value, str):
-        raise inputs.InputError("ends_at", "a text")
-    start = info.data.get("starts_at") or (info.context or {})["now"]
-    return inputs.future(value, "ends_at", now=start)
-
-
-class SilenceBody(_NullIsAbsent):
-    """POST /silences."""
-
-    matchers: SilenceMatchers
-    starts_at: Absent[inputs.Future] = None
-    ends_at: Annotated[datetime, BeforeValidator(_end), inputs.text_schema(format="date-time")]
-    reason: inputs.Reason
 
 
 class AcknowledgedBy(Model):
@@ -214,46 +161,6 @@ class IncidentAnswer(Model):
     timestamp: Time
 
 
-class MatchersData(Model):
-    """The matchers of a silence; null matches everything.
-
-    `up_to` is the highest severity that it mutes: that of an event when it was silenced.
-    """
-
-    strategy: str | None
-    rule: str | None
-    alert: str | None
-    severity: Severity | None
-    event: str | None
-    up_to: Severity | None
-
-
-class SilenceData(Model):
-    """A silence mutes messages from `starts_at` (included) to `ends_at` (excluded)."""
-
-    id: str
-    matchers: MatchersData
-    starts_at: Time
-    ends_at: Time
-    author: str
-    reason: str
-    active: bool
-
-
-class SilencesAnswer(Page):
-    """Silences that have not ended, newest first."""
-
-    data: list[SilenceData]
-
-
-class SilenceAnswer(Model):
-    """POST and DELETE /silences."""
-
-    success: bool
-    data: SilenceData
-    timestamp: Time
-
-
 def incident_data(
     incident: Incident, event: Event | None = None, *, public_url: str | None
 ) -> IncidentData:
@@ -289,8 +196,3 @@ def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
         reason=item.reason,
         next_at=timestamp(row.next_at) if row.state is DeliveryState.PENDING else None,
     )
-
-
-def silence_data(silence: Silence, *, now: datetime) -> SilenceData:
-    """A silence, and whether it is active at `now`."""
-    return SilenceData(**attributes(silence, SilenceData, "active"), active=silence.is_active(now))

@@ -28,6 +28,19 @@ _STORE_SECONDS = 2.0
 Check = Callable[[datetime], Awaitable[str | None]]
 
 
+# What to do where a check does not hold.
+FIXES: Mapping[str, str] = {
+    "dagster": "start the stack: `perf-alerts up`; its log is <state>/logs/webserver.log",
+    "code_location": "`perf-alerts check` names a wrong setting; else see <state>/logs/",
+    "daemon_heartbeat": "start the stack, or the service that runs the daemon; see its log in "
+    "<state>/logs/",
+    "store_writable": "see the disk or the database server of the alert store, and its free space",
+    "outbox_not_stuck": "`perf-alerts test-channel`, or a test below, says which channel fails",
+    "ticks_not_in_future": "`perf-alerts doctor --mend` empties the schedules' lists of ticks",
+    "schedules_on": "switch it on under Alerts, or in Dagster's web UI under Automation",
+}
+
+
 @dataclass(kw_only=True)
 class Health:
     """The checks of readiness, made at most once a second for all who ask.

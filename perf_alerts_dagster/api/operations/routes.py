@@ -3,18 +3,27 @@
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from perf_alerts_dagster.api.operations.health import ready_answer
+from perf_alerts_dagster.api.operations.health import FIXES, ready_answer
 from perf_alerts_dagster.api.operations.metrics import CONTENT_TYPE
 from perf_alerts_dagster.api.operations.schemas import (
+    ChannelData,
+    ChannelsAnswer,
     ChannelTried,
+    CheckData,
+    DoctorAnswer,
+    DoctorData,
     LiveAnswer,
     ReadyAnswer,
+    SettingData,
+    SettingsAnswer,
     TestAnswer,
 )
-from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.api.resources import api_of, control_of
+from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
@@ -24,11 +33,14 @@ from perf_alerts_dagster.http.requests import Empty, body_of, json_answer
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import EventFilter, IncidentStore
+from perf_alerts_dagster.incidents.store.overview import ChannelDelivery
+from perf_alerts_dagster.judging.limits import settings_of
 from perf_alerts_dagster.notifications.delivery import ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_dagster.proxy.resources import recorder
 from perf_alerts_dagster.proxy.schemas import DoneAnswer
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
+from perf_alerts_dagster.settings.model import described
 
 router = APIRouter(tags=["operation"])
 admin = APIRouter(prefix="/admin", tags=["admin"])
@@ -85,6 +97,91 @@ def _open_events(store: IncidentStore) -> Counter[Severity]:
     return found
 
 
+@router.get("/doctor", response_model=DoctorAnswer)
+async def doctor(request: Request, who: StatusViewer) -> Response:
+    """What is wrong with the system and how to fix it, as `perf-alerts doctor` and readiness say.
+
+    It takes some seconds, and is made at most twice a minute.
+    """
+    resources = api_of(request)
+    now = resources.now()
+    examined = await resources.examination.findings(now)
+    checks = await checks_now(request)
+    return json_answer(
+        DoctorAnswer(
+            success=True,
+            data=DoctorData(
+                healthy=not examined.findings and all(check.ok for check in checks),
+                examined_at=timestamp(examined.at),
+                checks=checks,
+                findings=list(examined.findings),
+            ),
+            timestamp=timestamp(now),
+        )
+    )
+
+
+async def checks_now(request: Request) -> list[CheckData]:
+    """The checks of readiness, each with what to do where it fails."""
+    resources = api_of(request)
+    found = await resources.health.checks(resources.now())
+    return [
+        CheckData(name=name, ok=why is None, detail=why, fix=FIXES.get(name) if why else None)
+        for name, why in found.items()
+    ]
+
+
+@router.get("/channels", response_model=ChannelsAnswer)
+async def channels(request: Request, who: StatusViewer) -> Response:
+    """The channels with their last delivery, and what waits or was given up."""
+    data = await channels_now(request)
+    now = timestamp(api_of(request).now())
+    return json_answer(ChannelsAnswer(success=True, data=data, next_cursor=None, timestamp=now))
+
+
+async def channels_now(request: Request) -> list[ChannelData]:
+    """The channels of the settings, then those that had messages and are no longer in them.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    resources = api_of(request)
+    deliveries = resources.parts.deliveries
+    found = await asyncio.to_thread(deliveries.by_channel, resources.now())
+    known = {channel.name: channel for channel in resources.parts.channels}
+    return [
+        ChannelData(
+            channel=name,
+            configured=name in known,
+            minimum=known[name].minimum if name in known else None,
+            **asdict(found.get(name, ChannelDelivery())),
+        )
+        for name in dict.fromkeys([*known, *sorted(found)])
+    ]
+
+
+@router.get("/settings", response_model=SettingsAnswer)
+async def settings(request: Request, who: Administrator) -> Response:
+    """The settings that the server runs with, and where each comes from; secrets never."""
+    data = await settings_now(request)
+    now = timestamp(api_of(request).now())
+    return json_answer(SettingsAnswer(success=True, data=data, next_cursor=None, timestamp=now))
+
+
+async def settings_now(request: Request) -> list[SettingData]:
+    """All settings, by their variables."""
+    control = control_of(request)
+    current = await asyncio.to_thread(control.thresholds.current)
+    sources = {}
+    if current is not None:
+        replaced = settings_of(current.content)
+        sources = dict.fromkeys(replaced, f"REST, version {current.version}")
+    return [
+        SettingData.model_validate(shown | {"source": sources.get(name, shown["source"])})
+        for name, shown in described(api_of(request).settings).items()
+    ]
+
+
 @admin.post(
     "/test-notification",
     response_model=TestAnswer,
@@ -93,6 +190,15 @@ def _open_events(store: IncidentStore) -> Counter[Severity]:
 async def test_notification(request: Request, who: Administrator) -> Response:
     """Send a test message to every channel directly, without an incident or the outbox."""
     await body_of(request, Empty)
+    return json_answer(await tested(request, who))
+
+
+async def tested(request: Request, who: Principal) -> TestAnswer:
+    """Send a test message to every channel as a person, and audit it.
+
+    Raises:
+        Problem: 409, there is no channel.
+    """
     resources = api_of(request)
     if not resources.parts.channels:
         raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
@@ -104,15 +210,13 @@ async def test_notification(request: Request, who: Administrator) -> Response:
         tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))
 
     await record.record(send)
-    return json_answer(
-        TestAnswer(
-            success=all(trial.error is None for trial in tried),
-            data=[
-                ChannelTried(channel=trial.channel, ok=trial.error is None, error=trial.error)
-                for trial in tried
-            ],
-            timestamp=timestamp(resources.now()),
-        )
+    return TestAnswer(
+        success=all(trial.error is None for trial in tried),
+        data=[
+            ChannelTried(channel=trial.channel, ok=trial.error is None, error=trial.error)
+            for trial in tried
+        ],
+        timestamp=timestamp(resources.now()),
     )
 
 

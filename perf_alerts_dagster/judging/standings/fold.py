@@ -149,6 +149,15 @@ def _standing(
     )
 
 
+def cells_of(judgement: Judgement) -> dict[str, Cell]:
+    """What an alert found of each strategy, in one word."""
+    said = summaries(judgement)
+    return {
+        name: _cell(judgement, said[name], [cell_of(each) for each in evaluations])
+        for name, evaluations in by_strategy(judgement).items()
+    }
+
+
 def _cell(judgement: Judgement, summary: Summary, cells: Sequence[Cell]) -> Cell:
     """An alert's cell: of what lacks data only the daily check's, which has the rules that count.
 

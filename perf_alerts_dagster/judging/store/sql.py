@@ -1,6 +1,7 @@
 """The store of judgements over SQL: each method is one transaction."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
@@ -26,6 +27,7 @@ from perf_alerts_dagster.judging.ports import (
     Period,
     StoredEvaluation,
 )
+from perf_alerts_dagster.judging.standings.fold import cells_of
 from perf_alerts_dagster.judging.standings.model import Member
 from perf_alerts_dagster.judging.store import standings
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -115,6 +117,7 @@ def _add(connection: Connection, judgement: Judgement) -> bool:
     """Whether it is new."""
     row: dict[str, Any] = {name: getattr(judgement, name) for name in _JUDGEMENT}
     row["seed"] = int(row["seed"])
+    row["cells"] = dict(Counter(map(str, cells_of(judgement).values())))
     once = upsert(connection, judgements).on_conflict_do_nothing(
         index_elements=["alert", "as_of", "run_id"]
     )

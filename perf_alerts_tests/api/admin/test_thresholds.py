@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from perf_alerts_dagster.bootstrap.executions import with_thresholds
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_tests.server.gated import Gated, code, gated, key, settings_of
 
 PATH = "/config/thresholds"
 ADMIN = key("admin")
+NO_MANDATES: dict[str, Any] = {"mandates": {"default": {}, "strategies": {}}}
 BODY: dict[str, Any] = {
     "default": {"drawdown_warning": 0.07},
     "strategies": {"trend é": {"rolling_sharpe_critical": -0.5}},
@@ -34,7 +36,12 @@ async def test_at_first_the_settings_count_as_version_0(
         answer = await gate.http.get(PATH, headers=ADMIN)
 
     found = answer.json()
-    assert found["data"] == {"version": 0, "default": {"volatility_low": 0.4}, "strategies": {}}
+    assert found["data"] == {
+        "version": 0,
+        "default": {"volatility_low": 0.4},
+        "strategies": {},
+        **NO_MANDATES,
+    }
     assert found["effective"]["default"]["volatility_low"] == 0.4
     assert found["effective"]["default"]["drawdown_critical"] == 0.12
     assert (found["updated_at"], found["updated_by"], found["success"]) == (None, None, True)
@@ -48,7 +55,7 @@ async def test_what_is_put_counts_from_then_on(gate: Gated) -> None:
     assert put_answer.status_code == 200
     assert put_answer.json() == got.json()
     found = got.json()
-    assert found["data"] == {"version": 1, **BODY}
+    assert found["data"] == {"version": 1, **BODY, **NO_MANDATES}
     assert found["effective"]["strategies"]["trend é"]["drawdown_warning"] == 0.07
     assert found["effective"]["strategies"]["trend é"]["rolling_sharpe_critical"] == -0.5
     assert (found["updated_at"], found["updated_by"]) == ("2026-01-30T12:00:00Z", "admin")
@@ -71,7 +78,7 @@ async def test_an_empty_put_goes_back_to_the_documented_thresholds(gate: Gated) 
 
     found = (await gate.http.put(PATH, headers=ADMIN)).json()
 
-    assert found["data"] == {"version": 2, "default": {}, "strategies": {}}
+    assert found["data"] == {"version": 2, "default": {}, "strategies": {}, **NO_MANDATES}
     assert (
         found["effective"]["default"]["drawdown_warning"] == DOCUMENTED_LIMITS["drawdown_warning"]
     )
@@ -109,7 +116,11 @@ async def test_who_saw_another_version_changes_nothing(
 
     assert code(answer) == (412, "version_conflict")
     assert answer.headers["etag"] == '"1"'
-    assert (await gate.http.get(PATH, headers=ADMIN)).json()["data"] == {"version": 1, **BODY}
+    assert (await gate.http.get(PATH, headers=ADMIN)).json()["data"] == {
+        "version": 1,
+        **BODY,
+        **NO_MANDATES,
+    }
 
 
 @pytest.mark.parametrize(
@@ -232,3 +243,65 @@ async def test_no_body_breaks_it_and_what_it_takes_is_a_book(
     if answer.status_code == 200:
         data = answer.json()["data"]
         limit_book({name: data[name] for name in ("default", "strategies")}, {})
+
+
+MANDATES: dict[str, Any] = {
+    "default": {"drawdown": 0.2, "severity": "warning"},
+    "strategies": {
+        "trend é": {"drawdown": None, "columns": {"leverage": {"max": 4.0}}},
+    },
+}
+
+
+async def test_mandates_are_set_with_the_limits_and_stay_where_they_are_not_sent(
+    gate: Gated, control_engine: Engine, tmp_path: Path
+) -> None:
+    await put(gate, BODY | {"mandates": MANDATES})
+    kept = await put(gate, {"default": {"volatility_low": 0.4}})
+    after = with_thresholds(settings_of(tmp_path), control_engine)
+
+    assert kept.json()["data"]["mandates"] == MANDATES
+    assert (after.thresholds["default"], after.policy_limits) == ({"volatility_low": 0.4}, MANDATES)
+    book = limit_book(after.thresholds, after.policy_limits)
+    assert book.mandate_for("other").drawdown == 0.2
+    assert book.mandate_for("trend é").columns == {"leverage": (None, 4.0)}
+    assert book.mandate_for("trend é").drawdown is None
+    newest = gate.stores.audit.entries().rows[0]
+    assert isinstance(newest.after, dict)
+    assert newest.after["content"]["mandates"] == MANDATES  # type: ignore[index,call-overload]
+
+
+async def test_the_mandates_of_the_settings_count_until_others_are_set(
+    control_engine: Engine, tmp_path: Path
+) -> None:
+    text = json.dumps({"default": {"daily_loss": 0.03}})
+    async with gated(settings_of(tmp_path, ALERT_POLICY_LIMITS=text), control_engine) as gate:
+        first = (await gate.http.get(PATH, headers=ADMIN)).json()["data"]
+        await put(gate, {"mandates": {}})
+        then = (await gate.http.get(PATH, headers=ADMIN)).json()["data"]
+
+    assert first["mandates"] == {"default": {"daily_loss": 0.03}, "strategies": {}}
+    assert then["mandates"] == {"default": {}, "strategies": {}}
+
+
+@pytest.mark.parametrize(
+    ("mandates", "field"),
+    [
+        ({"default": {"drawdown": 1.5}}, "'drawdown'"),
+        ({"default": {"drawdown": "0.1"}}, "mandates.default.drawdown"),
+        ({"default": {"severity": "info"}}, "mandates.default.severity"),
+        ({"default": {"columns": {"secret": {}}}}, "columns"),
+        ({"default": {"columns": {"secret": {"min": 2, "max": 1}}}}, "columns"),
+        ({"strategies": {"x": {"weekly": 0.1}}}, "mandates.strategies"),
+        ({"more": {}}, "mandates"),
+    ],
+)
+async def test_a_mandate_that_is_none_is_refused_by_its_field(
+    gate: Gated, mandates: dict[str, Any], field: str
+) -> None:
+    answer = await put(gate, {"mandates": mandates})
+
+    assert code(answer) == (422, "validation")
+    assert field in answer.json()["detail"]
+    assert "secret" not in answer.text
+    assert gate.thresholds.current() is None

@@ -1,0 +1,1 @@
+"""The five alerts: their schedules, their sessions and their limits."""

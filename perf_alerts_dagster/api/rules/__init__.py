@@ -1,0 +1,1 @@
+"""The catalogue of rules: limits in force, what each is worth, and its budget."""

@@ -1,0 +1,1 @@
+"""Silences: what they mute, until when, and why."""
