@@ -141,6 +141,8 @@ class Browsing:
 
     def _logged_in(self, desk: str, role: str, served: Served) -> BrowserContext:
         context = self.contexts[desk, role] = self.browser.new_context()
+        # A busy machine needs longer than a person would wait.
+        context.set_default_timeout(120_000)
         if role != NOBODY:
             page = context.new_page()
             page.goto(f"{served.url}/login")
