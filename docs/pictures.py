@@ -98,6 +98,8 @@ def sample(folder: Path) -> Iterator[Sample]:
             "ALERT_OPERATOR_API_KEY": KEY,
             "ALERT_NOTIFY_URLS": f"http://127.0.0.1:{receiver.port}/desk",
             "ALERT_NOTIFY_ALLOWED_HOSTS": "127.0.0.1",
+            # A busy machine must not lose the first executions.
+            "ALERT_DAGSTER_SECONDS": "120",
         }
         with real_system(folder / "state", environ, words=()) as system:
             system.environ["ALERT_PUBLIC_URL"] = f"http://127.0.0.1:{system.proxy_port}"
@@ -172,7 +174,7 @@ def main() -> None:
     if CHROMIUM is None:
         sys.exit("chromium is not installed: no picture was made")
     with (
-        TemporaryDirectory(prefix="perf-alerts-pictures-") as folder,
+        TemporaryDirectory(prefix="perf-alerts-pictures-", ignore_cleanup_errors=True) as folder,
         sample(Path(folder)) as found,
         chromium() as browser,
     ):

@@ -34,7 +34,9 @@ from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.plots.sql import SqlPlots
+from perf_alerts_dagster.projections.issue import CALIBRATION
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.series.sql import SqlSeries
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate
@@ -145,6 +147,7 @@ class FaultyDesk:
         self.posts = [Post(), Post("head", minimum=Severity.CRITICAL)]
         self.now = CLOSE
         self.runs = 0
+        self.calibrations = CALIBRATION
 
     @property
     def lifecycle(self) -> Lifecycle:
@@ -158,7 +161,7 @@ class FaultyDesk:
         """One execution, and the delivery of its messages two minutes later."""
         self.runs += 1
         store = SqlAlertStore(self.engine)
-        session_judge = a_session_judge(store)
+        session_judge = a_session_judge(store, self.calibrations)
         book = limit_book({}, LIMITS)
         Executor(
             records=FakeRecordsSource(found),
@@ -175,6 +178,7 @@ class FaultyDesk:
             gate=True,
             settings_content="{}",
             plots=SqlPlots(self.engine),
+            series=SqlSeries(self.engine),
         ).execute(alert, as_of=None, run_id=f"run-{self.runs}", now=self.now)
         self.now += timedelta(minutes=2)
         self.deliver()

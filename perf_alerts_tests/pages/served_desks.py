@@ -19,7 +19,7 @@ import httpx
 import uvicorn
 
 from perf_alerts_dagster.api.resources import Records
-from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.server import config
 from perf_alerts_dagster.judging.standings.ports import StandingFilter
@@ -149,18 +149,20 @@ DESKS: dict[str, Callable[[FaultyDesk], TrackRecords]] = {
 }
 
 
-@contextmanager
-def served(desk: FaultyDesk, found: TrackRecords, **settings: str) -> Iterator[Served]:
-    """A judged desk behind an address of its own, until the end of the context."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    given = {
+def _settings(folder: Path) -> dict[str, str]:
+    return {
         **SECRETS,
-        "ALERT_STATE_DIR": str(desk.folder),
-        "ALERT_PUBLIC_URL": url,
+        "ALERT_STATE_DIR": str(folder),
         "ALERT_POLICY_LIMITS": json.dumps(LIMITS),
         "ALERT_TIMEZONE": "Europe/Berlin",
     }
+
+
+@contextmanager
+def served(desk: FaultyDesk, found: TrackRecords) -> Iterator[Served]:
+    """A judged desk behind an address of its own, until the end of the context."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     opened: list[Parts] = []
 
     @asynccontextmanager
@@ -170,7 +172,7 @@ def served(desk: FaultyDesk, found: TrackRecords, **settings: str) -> Iterator[S
             opened.append(made)
             yield made
 
-    loaded = load_settings({**given, **settings}, dotenv=None)
+    loaded = load_settings({**_settings(desk.folder), "ALERT_PUBLIC_URL": url}, dotenv=None)
     server = uvicorn.Server(config(loaded, create_app(loaded, open_parts=parts_of)))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
@@ -191,28 +193,22 @@ def _still(real: Parts, desk: FaultyDesk, found: TrackRecords) -> Parts:
     def clock() -> Any:
         return desk.now
 
-    # Everything was judged at the desk's execution, by each alert.
-    runs = [
-        alert_run(
-            alert.name,
-            run_id=f"run-{place}",
-            as_of=CLOSE.date().isoformat(),
-            created_at=CLOSE,
-            started_at=CLOSE,
-            ended_at=CLOSE + timedelta(seconds=40),
-            outcome="breach",
-            note=None,
-        )
-        for place, alert in enumerate(ALERTS, 1)
-        if desk.runs
-    ]
+    run = alert_run(
+        run_id="run-1",
+        as_of=CLOSE.date().isoformat(),
+        created_at=CLOSE,
+        started_at=CLOSE,
+        ended_at=CLOSE + timedelta(seconds=40),
+        outcome="breach",
+        note=None,
+    )
 
     async def answers() -> None:
         return None
 
     proxy = replace(
         real.proxy,
-        scheduler=FakeScheduler(clock=clock, history=runs),
+        scheduler=FakeScheduler(clock=clock, history=[run] if desk.runs else []),
         location=answers,
         clock=clock,
     )
@@ -228,6 +224,9 @@ def _still(real: Parts, desk: FaultyDesk, found: TrackRecords) -> Parts:
 def desk_at(folder: Path, name: str) -> Iterator[Served]:
     """One of `DESKS`, judged and served."""
     desk = FaultyDesk(folder)
+    # Those that the server looks for: of its own settings' budgets.
+    loaded = load_settings(_settings(folder), dotenv=None)
+    desk.calibrations = build_session_judge(loaded).issuer.calibrations
     found = DESKS[name](desk)
     with served(desk, found) as made:
         yield made

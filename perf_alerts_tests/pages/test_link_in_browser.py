@@ -1,29 +1,25 @@
 """The page of a link, and the pages of its event, in a real browser (Debian's chromium)."""
 
 import asyncio
-import os
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import uvicorn
 from playwright.async_api import Page, async_playwright, expect
 
 from perf_alerts_dagster.http.server import config
+from perf_alerts_tests.pages.browsing import AXE_SCRIPT, violations
+from perf_alerts_tests.pages.browsing import CHROMIUM as CHROMIUM
+from perf_alerts_tests.pages.browsing import QUIET as QUIET
 from perf_alerts_tests.pages.test_link import BUTTON, desk, event_id
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
-CHROMIUM = shutil.which("chromium")
-# With the file of axe-core (npm), which is no dependency, its rules are asked too.
-AXE = os.environ.get("AXE_CORE")
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 SIZES = {"desk": (1280, 900), "phone": (390, 844), "small": (320, 640)}
 
 
@@ -56,10 +52,8 @@ async def served_by(proxy: Proxy, port: int = 0) -> AsyncIterator[str]:
 async def is_sound(page: Page, width: int) -> None:
     """Nothing is wider than the screen; no rule of axe is broken."""
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    if AXE:
-        await page.evaluate(Path(AXE).read_text(encoding="utf-8"))
-        found = await page.evaluate("axe.run()")
-        assert [(one["id"], one["help"]) for one in found["violations"]] == []
+    await page.evaluate(AXE_SCRIPT)
+    assert violations(await page.evaluate("axe.run({resultTypes: ['violations']})")) == []
 
 
 @pytest.mark.parametrize("size", list(SIZES))
