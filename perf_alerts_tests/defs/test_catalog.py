@@ -192,7 +192,7 @@ LISTED = st.builds(
 @example([Listed(name="a/b"), Listed(name="a/b", group="other")])
 @example([Listed(name="a.b"), Listed(name="a-b"), Listed(name="a_b"), Listed(name="A_b")])
 @example([Listed(name="\ud800", group="\ud800", owner="\ud800")])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_name_group_or_owner_takes_the_location_down(listed: list[Listed]) -> None:
     catalog = Catalog(strategies=tuple(listed))
     defs = definitions(catalog)
