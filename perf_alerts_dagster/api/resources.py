@@ -23,6 +23,7 @@ from perf_alerts_dagster.judging.standings.ports import StandingStore
 from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
+from perf_alerts_dagster.plots.store import PlotStore
 from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -87,6 +88,7 @@ class ApiParts:
     ledger: Callable[[datetime, Mapping[str, StrategyRecord]], Ledger]
     overview: SqlOverview
     deliveries: SqlDeliveries
+    plots: PlotStore
     channels: Sequence[Channel] = ()
 
 

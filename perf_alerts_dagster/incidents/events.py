@@ -4,7 +4,7 @@ Incidents stay per rule underneath. An event's state is that of its incidents.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -56,6 +56,16 @@ class Event:
     def is_resolved(self) -> bool:
         """Whether all of its incidents are resolved."""
         return self.status is Status.RESOLVED
+
+
+# What is not over is more urgent than what was worse.
+_UNRESOLVED = len(Severity)
+# How urgent an event is by its severity and its status, 0 for the least.
+URGENCY: Mapping[tuple[Severity, Status], int] = {
+    (severity, status): severity.rank + (0 if status is Status.RESOLVED else _UNRESOLVED)
+    for severity in Severity
+    for status in Status
+}
 
 
 def session_of(breach: Breach, now: datetime) -> date:

@@ -97,13 +97,17 @@ class UnappliedJudgements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFilter:
-    """A filter of incidents; None matches all. `since`: last seen at or after it."""
+    """A filter of incidents; None matches all.
+
+    `since`: last seen at or after it. `eventless`: over before there were events.
+    """
 
     status: Status | None = None
     severity: Severity | None = None
     strategy: str | None = None
     rule: str | None = None
     since: datetime | None = None
+    eventless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,17 +120,29 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """A filter of events; None matches all. `ids` are those of at most some hundred events."""
+    """A filter of events; None matches all. `ids` are those of at most some hundred events.
+
+    An incident of the event is about `strategy` or of `rule`, has `owner`, or was seen at or after
+    `since`. `text` is a part of its leader, of a strategy or rule of it, or the beginning of its
+    id, in upper or lower case. `forgotten_since`: an incident was acknowledged until then, not
+    again since, and has breached after that.
+    """
 
     status: Status | None = None
     severity: Severity | None = None
     leader: str | None = None
+    strategy: str | None = None
+    rule: str | None = None
+    owner: str | None = None
+    since: datetime | None = None
+    text: str | None = None
+    forgotten_since: datetime | None = None
     ids: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPage:
-    """Events, newest first; `last` is the next page's cursor, None on the last page."""
+    """Events in their order; `last` is the next page's cursor, None on the last page."""
 
     events: tuple[Event, ...]
     last: str | None = None
@@ -229,13 +245,24 @@ class IncidentStore(ABC):
 
     @abstractmethod
     def events(
-        self, wanted: EventFilter, *, before: str | None = None, limit: int = 50
+        self,
+        wanted: EventFilter,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        worst_first: bool = False,
     ) -> EventPage:
         """Events, newest first, from the cursor `before` on.
+
+        With `worst_first` by `events.URGENCY`, then newest first.
 
         Raises:
             UsageError: `before` is no cursor of an earlier page.
         """
+
+    @abstractmethod
+    def event_counts(self, wanted: EventFilter) -> Mapping[Status, int]:
+        """The number of events by status, for which that of the filter does not count."""
 
     @abstractmethod
     def of_events(self, event_ids: Collection[str]) -> Sequence[Incident]:

@@ -1,33 +1,36 @@
 """The list of incidents, one incident, and the answers to it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from perf_alerts_dagster.api.events.routes import change_event
+from perf_alerts_dagster.api.events.routes import change_event, listed_events, silence_of
+from perf_alerts_dagster.api.events.schemas import EventsQuery, Order, silenced_until
 from perf_alerts_dagster.api.incidents.routes import change_incident
 from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.api.silences.routes import stored
 from perf_alerts_dagster.api.strategies.routes import rebaseline_strategy, retire_strategy
 from perf_alerts_dagster.control.principal import Permission
-from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
-from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.http.requests import from_cursor, to_cursor
+from perf_alerts_dagster.http.requests import bad_cursor, from_cursor, to_cursor
 from perf_alerts_dagster.identity.permissions import check
 from perf_alerts_dagster.incidents.model import NO_DATA, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.rules import decay, gap, interval
-from perf_alerts_dagster.judging.summary import Summary, summaries
 from perf_alerts_dagster.notifications.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.notifications.timeline import answers_of, entry_words
-from perf_alerts_dagster.pages.events import lines_of
+from perf_alerts_dagster.pages import events as listing
 from perf_alerts_dagster.pages.rendering import (
     PageRoute,
     clock_of,
@@ -40,50 +43,153 @@ from perf_alerts_dagster.pages.session import Session, form_of, session_of
 # The rules that a haircut answers.
 _DECAY = {rule.id for rule in (gap.RULE, *decay.RULES, interval.INTERVAL)}
 _PAGE = 50
+# Incidents that were over before there were events, below the others.
+_FEW = 5
+# Incidents of the same event that a page shows.
+_RELATED = 50
+_SILENCE = timedelta(days=1)
+_ACKNOWLEDGE = "acknowledge"
+# The verdicts as buttons say them.
+_VERDICTS = {
+    Resolution.KNOWN.value: "Known",
+    Resolution.FALSE.value: "False alarm",
+    Resolution.DATA_ERROR.value: "Wrong data",
+    Resolution.TRUE.value: "True alarm",
+}
+# The name of a check box is this and the id of its event.
+_CHOSEN = "event_"
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/incidents")
 async def incidents(request: Request) -> Response:
-    """The list of events, newest first; without a filter, the open ones."""
+    """The list of events, the worst first; without a filter, the open ones."""
     session = await session_of(request)
-    choice = request.query_params.get("status", "open")
-    cursor = request.query_params.get("cursor")
-    if choice not in ("all", *Status):
-        raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
-    store, proxy = api_of(request).parts.incidents.store, api_of(request).proxy
-    status = None if choice == "all" else Status(choice)
-    wanted = IncidentFilter(status=status)
+    if request.query_params.get("status") == listing.EARLIER:
+        return await _earlier(request, session)
+    return await _list(request, session)
+
+
+@router.post("/incidents")
+async def answer(request: Request) -> Response:
+    """Answer the chosen events alike, each in a transaction of its own, and list what was refused.
+
+    The address is that of the list that they were chosen from.
+    """
+    session = await _answering(request)
+    form = await form_of(request, session)
+    try:
+        chosen = _chosen(form)
+        action, values = _answer_of(form.get("answer"), form)
+    except inputs.InputError as wrong:
+        return await _list(request, session, error=str(wrong), status=422)
+    refused: dict[str, str] = {}
+    for event_id in chosen:
+        now = api_of(request).now()
+        try:
+            await change_event(request, session.who, action, event_id, now=now, **values)
+        except (TransitionRefused, StoreUnavailable) as why:
+            refused[event_id] = str(why)
+        except Problem as problem:
+            refused[event_id] = problem.detail
+    if not refused:
+        return RedirectResponse(listing.address(request.query_params), 303)
+    error = f"{len(chosen) - len(refused)} of {len(chosen)} answered; refused were:"
+    return await _list(request, session, error=error, refused=refused, status=409)
+
+
+def _chosen(form: Mapping[str, str]) -> list[str]:
+    """The ids of the events whose boxes are checked."""
+    names = [name.removeprefix(_CHOSEN) for name in form if name.startswith(_CHOSEN)]
+    if not names:
+        raise inputs.InputError("events", "choose at least one of them")
+    return [inputs.identifier(name, "events") for name in names]
+
+
+def _answer_of(given: str | None, form: Mapping[str, str]) -> tuple[str, dict[str, object]]:
+    """What is done by an answer, and the further arguments of that."""
+    values: dict[str, object] = {"comment": inputs.comment(form.get("comment", ""))}
+    if given == _ACKNOWLEDGE:
+        return _ACKNOWLEDGE, values
+    if given is None or given not in VERDICTS:
+        raise inputs.InputError("outcome", "choose what it was")
+    return "resolve", values | {"outcome": Resolution(given)}
+
+
+async def _list(
+    request: Request,
+    session: Session,
+    *,
+    error: str | None = None,
+    refused: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    """The list that the address asks for; by its status alone where a field is not accepted."""
+    resources, clock, given = api_of(request), clock_of(request), dict(request.query_params)
+    now, zone = resources.now(), ZoneInfo(resources.settings.timezone)
+    choice = given.get("status") or Status.OPEN.value
+    try:
+        query = listing.query_of_page(given, zone, now, limit=_PAGE)
+        found = await listed_events(request, query, now)
+    except inputs.InputError as wrong:
+        error, status = error or str(wrong), 422
+        choice = choice if choice in (listing.ALL, *Status) else Status.OPEN.value
+        query = listing.query_of_page({"status": choice}, zone, now, limit=_PAGE)
+        found = await listed_events(request, query, now)
+    rows = listing.lines_of(found, clock)
+    counts = {each.value: getattr(found.counts, each.value) for each in Status}
+    store, wanted = resources.parts.incidents.store, EventsQuery(forgotten="true").filter(now)
+    forgotten = await asyncio.to_thread(store.event_counts, wanted)
+    earlier: Sequence[Incident] = ()
+    if choice in (Status.RESOLVED, listing.ALL) and found.next_cursor is None:
+        page = await asyncio.to_thread(store.incidents, IncidentFilter(eventless=True), limit=_FEW)
+        earlier = page.incidents
+    judged = await listing.judged_of(request, SHOWN)
+    known = {row.event: f"{row.said['subject']} {row.said['headline']}" for row in rows}
+    why = [(known.get(each, each), why) for each, why in (refused or {}).items()]
+    return rendered(
+        "incidents.html",
+        session=session,
+        status=status,
+        error=error,
+        refused=why,
+        rows=rows,
+        clock=clock,
+        choice=choice,
+        tabs=counts | {listing.ALL: sum(counts.values())},
+        forgotten=sum(forgotten.values()),
+        earlier=[listing.line_of(None, [each], clock) for each in earlier],
+        given=given,
+        chosen=_CHOSEN,
+        address=listing.address,
+        is_filtered=any(given.get(name) for name in listing.FIELDS),
+        severities={each.value: each.value for each in reversed(Severity)},
+        orders={each.value: f"the {each.value} first" for each in reversed(Order)},
+        rules=listing.titles_of_rules(),
+        verdicts=_VERDICTS,
+        more=found.next_cursor,
+        judged=judged,
+        downtime=await asyncio.to_thread(resources.proxy.parts.downtime, now),
+    )
+
+
+async def _earlier(request: Request, session: Session) -> Response:
+    """The incidents that were over before there were events, newest first."""
+    clock, cursor = clock_of(request), request.query_params.get("cursor")
+    store, wanted = api_of(request).parts.incidents.store, IncidentFilter(eventless=True)
     try:
         before = from_cursor(cursor) if cursor else None
         page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
     except (ValueError, UsageError) as error:
-        raise Problem(422, "validation", "cursor: one that a page has given") from error
-    clock = clock_of(request)
-    rows = await asyncio.to_thread(lines_of, store, page.incidents, status, clock)
-    unjudged: dict[str, Summary] = {}
-    if choice == "open":
-        rows.sort(key=lambda line: -line.severity.rank)
-        newest = api_of(request).parts.store.latest
-        judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
-        found = summaries(judgement) if judgement else {}
-        unjudged = {
-            name: summary
-            for name, summary in found.items()
-            if summary.note and not summary.is_explained
-        }
+        raise Problem(422, "validation", str(bad_cursor())) from error
     return rendered(
-        "incidents.html",
+        "earlier.html",
         session=session,
-        rows=rows,
+        rows=[listing.line_of(None, [each], clock) for each in page.incidents],
         clock=clock,
-        choice=choice,
-        choices=["open", "acknowledged", "resolved", "all"],
+        address=listing.address,
         more=to_cursor(page.last),
-        unjudged=list(unjudged.items()),
-        shown=SHOWN,
-        downtime=await asyncio.to_thread(proxy.parts.downtime, proxy.now()),
     )
 
 
@@ -96,14 +202,20 @@ async def incident(request: Request, id_: str) -> Response:
 
 @router.post("/incidents/{id_}/acknowledge")
 async def acknowledge(request: Request, id_: str) -> Response:
-    """Acknowledge an incident."""
-    return await _change(request, id_, "acknowledge")
+    """Acknowledge an incident, or all of its event."""
+    return await _change(request, id_, lambda form: _answer_of(_ACKNOWLEDGE, form))
 
 
 @router.post("/incidents/{id_}/resolve")
 async def resolve(request: Request, id_: str) -> Response:
-    """Resolve an incident with a verdict."""
-    return await _change(request, id_, "resolve")
+    """Resolve an incident, or all of its event, with a verdict."""
+    return await _change(request, id_, lambda form: _answer_of(form.get("outcome"), form))
+
+
+@router.post("/incidents/{id_}/silence")
+async def silence(request: Request, id_: str) -> Response:
+    """Mute messages about the event of an incident for a day."""
+    return await _change(request, id_, None)
 
 
 @router.post("/incidents/{id_}/retire")
@@ -154,7 +266,7 @@ async def _answering(request: Request) -> Session:
 
 
 def _is_retirable(incident: Incident) -> bool:
-    """Whether it is about a strategy without data, which may have ended."""
+    """Whether its strategy is without data, and may have ended."""
     return bool(incident.strategy) and incident.rule == NO_DATA and not incident.is_resolved
 
 
@@ -163,22 +275,29 @@ def _is_decay(incident: Incident) -> bool:
     return incident.rule in _DECAY and not incident.is_resolved
 
 
-async def _change(request: Request, id_: str, action: str) -> Response:
+async def _change(
+    request: Request,
+    id_: str,
+    answer: Callable[[Mapping[str, str]], tuple[str, dict[str, object]]] | None,
+) -> Response:
     """Change an incident, or its event, by a form, and redirect to the incident's page.
 
-    Or show why it was refused.
+    Or show why it was refused. Without an `answer` its event is silenced.
     """
     session = await _answering(request)
     form = await form_of(request, session)
     incident = await _incident(request, id_)
+    now, is_event = api_of(request).now(), form.get("of") == "event" and "only" not in form
     try:
-        values: dict[str, object] = {} if action == "acknowledge" else {"outcome": _outcome(form)}
-        values["comment"] = inputs.comment(form.get("comment", ""))
-        now = api_of(request).now()
-        if form.get("of") == "event" and incident.event_id:
-            await change_event(request, session.who, action, incident.event_id, now=now, **values)
+        if answer is None:
+            await _silence(request, session, incident, form)
         else:
-            await change_incident(request, session.who, action, incident.id, now=now, **values)
+            action, values = answer(form)
+            who = session.who
+            if is_event and incident.event_id:
+                await change_event(request, who, action, incident.event_id, now=now, **values)
+            else:
+                await change_incident(request, who, action, incident.id, now=now, **values)
     except (TransitionRefused, inputs.InputError) as error:
         status = 409 if isinstance(error, TransitionRefused) else 422
         # Read again: another person may have changed it first.
@@ -187,10 +306,24 @@ async def _change(request: Request, id_: str, action: str) -> Response:
     return RedirectResponse(f"/incidents/{incident.id}", 303)
 
 
-def _outcome(form: Mapping[str, str]) -> Resolution:
-    if form.get("outcome") not in VERDICTS:
-        raise inputs.InputError("outcome", "choose what it was")
-    return Resolution(form["outcome"])
+async def _silence(
+    request: Request, session: Session, incident: Incident, form: Mapping[str, str]
+) -> None:
+    """Silence the event of an incident, unless somebody has."""
+    now, clock = api_of(request).now(), clock_of(request)
+    store = api_of(request).parts.incidents.store
+    event = await asyncio.to_thread(store.event, incident.event_id)
+    if event is None:
+        raise TransitionRefused("it is resolved already; nothing more to do")
+    for known in await asyncio.to_thread(store.silences, now):
+        if known.is_active(now) and known.matchers.event == event.id:
+            until = clock.local(known.ends_at)
+            raise TransitionRefused(f"{known.author} silenced it until {until}; nothing more to do")
+    comment = " ".join(inputs.comment(form.get("comment", "")).split())
+    reason = inputs.reason(comment or "silenced for a day on its page", "comment")
+    who, ends_at = session.who, now + _SILENCE
+    made = silence_of(event, by=who.user_id, reason=reason, starts_at=now, ends_at=ends_at)
+    await stored(request, who, made, now)
 
 
 async def _incident(request: Request, id_: str) -> Incident:
@@ -214,28 +347,39 @@ async def _page(
 ) -> Response:
     resources = api_of(request)
     history = await asyncio.to_thread(resources.parts.incidents.history, incident)
-    ids = [history.event.id] if history.event else []
-    of_event = await asyncio.to_thread(resources.parts.incidents.store.of_events, ids)
-    clock = clock_of(request)
+    event, clock = history.event, clock_of(request)
+    store, now = resources.parts.incidents.store, resources.now()
+    of_event = await asyncio.to_thread(store.of_events, [event.id] if event else [])
+    silences = await asyncio.to_thread(store.silences, now)
+    plots = await asyncio.to_thread(resources.parts.plots.plots, [incident.id])
+    plot, fan = plots.get(incident.id), None
+    if plot is None and incident.strategy:
+        fan = await incident_chart(resources, incident)
+    related = {each.id: each for each in (*of_event, *history.members) if each.id != incident.id}
+    ordered = sorted(related.values(), key=lambda each: (each.is_resolved, -each.severity.rank))
     return rendered(
         "incident.html",
         session=session,
         status=status,
         one=incident,
         words=words(incident),
+        said=listing.said_of([incident], event, request),
         clock=clock,
-        event=history.event,
-        others=[(each, words(each)) for each in of_event if each.id != incident.id],
+        event=event,
+        plot=plot,
+        fan=fan,
+        contributions=listing.contributions_of(incident),
+        related=[(each, words(each)) for each in ordered[:_RELATED]],
+        more=max(len(ordered) - _RELATED, 0),
         unanswered=sum(each.status is Status.OPEN for each in of_event),
         unresolved=sum(not each.is_resolved for each in of_event),
-        answers=answers_of(of_event, clock),
+        answers=answers_of(of_event or [incident], clock),
+        silenced_until=silenced_until(of_event, silences, now),
         timeline=[(entry, entry_words(entry, clock)) for entry in history.timeline],
-        messages=[delivery_item(row, incident.id) for row in history.messages],
-        members=history.members,
-        drawing=await incident_chart(resources, incident),
+        messages=[(delivery_item(row, incident.id), row) for row in history.messages],
         fields=shown_fields(incident, clock),
         links=_links(incident, resources.proxy.web_ui),
-        outcomes=VERDICTS,
+        verdicts=_VERDICTS,
         is_retirable=_is_retirable(incident),
         is_decay=_is_decay(incident),
         is_gap=incident.rule == gap.RULE.id,
@@ -245,9 +389,6 @@ async def _page(
 
 def _links(incident: Incident, web_ui: str) -> dict[str, tuple[str, str]]:
     """The links beside fields: their address and text by the field's label."""
-    links = {}
-    if incident.run_id and incident.alert:
-        links["Alert"] = (f"{web_ui}/runs/{incident.run_id}", "its run")
-    if incident.parent:
-        links["Part of"] = (f"/incidents/{incident.parent}", "its group's incident")
-    return links
+    run = {"Alert": (f"{web_ui}/runs/{incident.run_id}", "its run")}
+    group = {"Part of": (f"/incidents/{incident.parent}", "its group's incident")}
+    return (run if incident.run_id and incident.alert else {}) | (group if incident.parent else {})

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from perf_alerts_dagster.api.events.schemas import headline_of, shown_by
+from perf_alerts_dagster.api.events.schemas import shown_by
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.urls import LINK
 from perf_alerts_dagster.http.middleware import address_of
@@ -27,6 +27,7 @@ from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.notifications.links import HOLD, Link
 from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.notifications.timeline import BY_LINK, answers_of, channel_words
+from perf_alerts_dagster.pages.events import said_of
 from perf_alerts_dagster.pages.rendering import (
     PageRoute,
     clock_of,
@@ -74,7 +75,7 @@ class _Linked:
 async def linked(request: Request, token: str) -> Response:
     """The event of a link."""
     found = await _find(request, token)
-    return _over() if found is None else _page(request, token, found)
+    return _over() if found is None else await _page(request, token, found)
 
 
 @router.post(LINK + "{token:path}")
@@ -108,7 +109,9 @@ async def hold(request: Request, token: str) -> Response:
         found = await _find(request, token)
         if found is None:
             return _over()
-        return _page(request, token, found, status=409, error="Nothing more to do: see who has it.")
+        return await _page(
+            request, token, found, status=409, error="Nothing more to do: see who has it."
+        )
     return RedirectResponse(f"{LINK}{token}", 303)
 
 
@@ -147,13 +150,15 @@ def _over() -> Response:
     return problem_page(HTTPStatus.NOT_FOUND, "This link has ended", _OVER)
 
 
-def _page(
+async def _page(
     request: Request, token: str, found: _Linked, *, status: int = 200, error: str | None = None
 ) -> Response:
     clock, shown = clock_of(request), shown_by(found.event, found.incidents)
     sentences = dict.fromkeys(
         f"{words(each)['subject']}: {words(each)['message']}" for each in found.incidents
     )
+    # The message about it had the same picture.
+    plots = await asyncio.to_thread(api_of(request).parts.plots.plots, [shown.id])
     return rendered(
         "link.html",
         session=None,
@@ -163,8 +168,9 @@ def _page(
         path=f"{LINK}{token}",
         event=found.event,
         shown=shown,
-        subject=words(shown)["subject"],
-        headline=headline_of(shown),
+        words=words(shown),
+        said=said_of(found.incidents, found.event, request),
+        plot=plots.get(shown.id),
         sentences=list(sentences)[:SHOWN],
         more=max(len(sentences) - SHOWN, 0),
         owner=shown.parts.get("owner"),

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from perf_alerts_dagster.api.events.schemas import headline_of
 from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
@@ -24,6 +25,7 @@ from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.notifications.timeline import Clock, channel_words, person
 from perf_alerts_dagster.pages.session import Kept, Session
 from perf_alerts_dagster.plots.of_bands import fan
+from perf_alerts_dagster.plots.plot import Plot
 from perf_alerts_dagster.plots.scales import LARGE, SMALL
 from perf_alerts_dagster.plots.svg import svg
 from perf_alerts_dagster.plots.table import columns, rows
@@ -31,8 +33,8 @@ from perf_alerts_dagster.projections.ports import launches_in_force
 from perf_alerts_dagster.projections.stored import in_force
 
 
-async def incident_chart(resources: ApiResources, incident: Incident) -> str | None:
-    """The chart as SVG; None without a projection, or where the record cannot be read.
+async def incident_chart(resources: ApiResources, incident: Incident) -> Plot | None:
+    """The fan of its strategy; None without a projection, or where the record cannot be read.
 
     It shows the record up to its newest row, and the launch projection that was in force when
     the incident was last seen.
@@ -54,7 +56,7 @@ async def incident_chart(resources: ApiResources, incident: Incident) -> str | N
     projection = in_force(projections.get(incident.strategy))
     if projection is None:
         return None
-    return svg(fan(record, projection, resources.proxy.today()))
+    return fan(record, projection, resources.proxy.today())
 
 
 PACKAGE = "perf_alerts_dagster.pages"
@@ -180,6 +182,7 @@ def words(incident: Incident) -> dict[str, str]:
     return {
         "title": wording.title(payload),
         "subject": wording.affected(payload),
+        "headline": headline_of(incident),
         "message": wording.sentence(payload),
         "explanation": wording.explanation(payload),
         "measurement": wording.measurement(payload),

@@ -26,6 +26,7 @@ from perf_alerts_dagster.plots.plot import (
     values_of,
 )
 from perf_alerts_dagster.projections.kernels.watching import RATE_ROWS
+from perf_alerts_dagster.records.model import Floats
 
 # Sessions of a calendar, and how many of them before a long run.
 _SESSIONS, _BEFORE = 90, 25
@@ -50,6 +51,24 @@ def sizes(judged: Judged) -> Plot | None:
         limits=limits,
         since=judged.evaluation.session if severity else None,
     )
+
+
+def sizes_and_hits(known: Floats, newest: int) -> tuple[Floats, Floats]:
+    """The newest rows in standard deviations of their day, and 1 where below their 5 % quantile.
+
+    Each year of them against the rows before it; NaN where those are too few.
+
+    Args:
+        known: All returns (n).
+        newest: How many of them are looked at.
+    """
+    found = np.full((2, newest), math.nan)
+    for first in range(0, newest, MAXIMUM_DATES):
+        stop = min(first + MAXIMUM_DATES, newest)
+        part = exceedances_of(known[: len(known) - newest + stop], stop - first)
+        if part is not None:
+            found[:, first:stop] = part.standardised, part.hits
+    return found[0], found[1]
 
 
 def returns(judged: Judged) -> Plot | None:

@@ -12,12 +12,13 @@ from perf_alerts_dagster.core.wording import counted, day_words, percent
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
-from perf_alerts_dagster.judging.rules.exceedances import RATE, exceedances_of
+from perf_alerts_dagster.judging.rules.exceedances import RATE
 from perf_alerts_dagster.judging.rules.interval import INTERVAL
 from perf_alerts_dagster.judging.rules.shadow import RULE as SHADOW
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, ROLLING_SHARPE
 from perf_alerts_dagster.plots.judged import Places, since_beyond, thinned
 from perf_alerts_dagster.plots.of_bands import BOTH, area
+from perf_alerts_dagster.plots.of_days import sizes_and_hits
 from perf_alerts_dagster.plots.of_rules import plot_of
 from perf_alerts_dagster.plots.plot import (
     PERCENT,
@@ -47,8 +48,6 @@ _MOST = 180
 # The newest weeks that a calendar of their sizes shows, and the fewest that have a size.
 _HEAT_WEEKS = 104
 _LEAST_SIZES = 20
-# Rows whose sizes are measured against the same rows before them.
-_YEAR = 252
 _LOWEST = -1.0 + 1e-12
 
 
@@ -232,21 +231,14 @@ def _fan(life: _Life, launches: Sequence[InForce], incidents: Sequence[Marker]) 
     ]
     inside = "below" if since else "within"
     said = f"{inside} the lower {100 * LOWER:g} % band" if limits else "without a projection"
-    days = _days_of(life.dates[0], life.dates[newest])
+    begun = day_words(life.dates[0].astype(object), beside=life.dates[newest].astype(object))
     marked = [each for each in incidents if life.shown[0] <= np.datetime64(each.day)]
-    more = ", ".join(
-        filter(
-            None,
-            (
-                f"{changes[-1].label} (dashed)" if changes else "",
-                f"{counted(len(marked), 'incident')} marked" if marked else "",
-            ),
-        )
-    )
+    more = [f"{changes[-1].label} (dashed)"] if changes else []
+    more += [f"{counted(len(marked), 'incident')} marked"] if marked else []
     return life.plot(
         "Live path",
-        f"{percent(total, signed=True)} in {counted(newest + 1, 'session')} {days}, {said}"
-        f"{'; ' if more else ''}{more}.",
+        f"{percent(total, signed=True)} in {counted(newest + 1, 'session')} since {begun}, {said}"
+        f"{'; ' if more else ''}{', '.join(more)}.",
         INTERVAL.id,
         *series,
         Series(name="live", values=life.values(np.expm1(logs))),
@@ -263,11 +255,6 @@ def _issued(launch: InForce, beside: date) -> str:
     if launch.number:
         return f"held against a lower mean from {day} on, haircut {percent(launch.haircut)}"
     return f"projected anew on {day}"
-
-
-def _days_of(first: np.datetime64, last: np.datetime64) -> str:
-    begun, newest = first.astype(object), last.astype(object)
-    return f"since {day_words(begun, beside=newest)}"
 
 
 def _drawdown(life: _Life, depths: Floats) -> Plot:
@@ -358,18 +345,8 @@ def _of_rule(life: _Life, found: Evaluation | None, title: str) -> Plot | None:
 
 
 def _days(life: _Life, begin: int, end: int) -> list[Plot | None]:
-    """The days below the 5 % quantile, and the newest sessions by their sizes.
-
-    Each year of them against the rows before it.
-    """
-    rows = len(life.returns)
-    before = len(life.record) - rows
-    sizes, hits = np.full(rows, math.nan), np.full(rows, math.nan)
-    for first in range(0, rows, _YEAR):
-        stop = min(first + _YEAR, rows)
-        found = exceedances_of(life.record.returns[: before + stop], stop - first)
-        if found is not None:
-            sizes[first:stop], hits[first:stop] = found.standardised, found.hits
+    """The days below the 5 % quantile, and the newest sessions by their sizes."""
+    sizes, hits = sizes_and_hits(life.record.returns, len(life.returns))
     ticks = _exceedances(life, hits) if np.isfinite(hits[life.places]).any() else None
     return [ticks, _heat(life, sizes, begin, end)]
 

@@ -57,6 +57,7 @@ from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import link as link_page
 from perf_alerts_dagster.pages import login
 from perf_alerts_dagster.pages import routes as pages
+from perf_alerts_dagster.plots.sql import SqlPlots
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.proxy.schemas import FalseAlarms
@@ -150,6 +151,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     ledger=partial(read_ledger, settings, store.engine),
                     overview=SqlOverview(store.engine),
                     deliveries=SqlDeliveries(store.engine),
+                    plots=SqlPlots(store.engine),
                     channels=open_all_channels(settings),
                 ),
                 sweeper=sweeper,

@@ -324,7 +324,7 @@ class Settings(_AlertSettings):
         """
         return {
             **dict.fromkeys(FILES.values(), ""),
-            **{variable(name): _as_text(getattr(self, name)) for name in FIELDS},
+            **{variable(name): as_text(getattr(self, name)) for name in FIELDS},
             # A child finds all of them in its environment, wherever they came from.
             SOURCES: json.dumps(self.sources),
         }
@@ -381,7 +381,8 @@ def _whole(seconds: float) -> float | int:
     return int(seconds) if seconds.is_integer() else seconds
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting as the text that loads to it; empty where it is not set."""
     match value:
         case None:
             return ""
@@ -396,27 +397,3 @@ def _as_text(value: object) -> str:
             return format(Decimal(repr(value)), "f")
         case _:
             return str(value)
-
-
-def described(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What may be shown of each setting, by its field: variable, value, default, source, secret.
-
-    A secret's value is `set`; of the records source the password is masked.
-    """
-    rows = {}
-    for name in FIELDS:
-        value = _as_text(getattr(settings, name))
-        default = Settings.model_fields[name].get_default(call_default_factory=True)
-        is_secret = name in SECRETS
-        if is_secret:
-            value = "set" if value else ""
-        elif name == "records_url" and value:
-            value = urls.masked_url(value)
-        rows[name] = {
-            "variable": variable(name),
-            "value": value or None,
-            "default": _as_text(default) or None,
-            "source": settings.sources.get(name, "default"),
-            "secret": is_secret,
-        }
-    return rows

@@ -94,6 +94,8 @@ evaluations = sa.Table(
     sa.Column("delay_sessions", sa.Double),
     sa.Column("minimal_delay_sessions", sa.Double),
     sa.Column("share_of_limit", sa.Double),
+    # Those of one strategy among the tens of thousands of a judgement.
+    sa.Index(None, "judgement_id", "strategy"),
 )
 projections = sa.Table(
     "projections",

@@ -8,7 +8,7 @@ from typing import Any
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
-from perf_alerts_dagster.incidents.events import Event, is_answered_by_person
+from perf_alerts_dagster.incidents.events import URGENCY, Event, is_answered_by_person
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
 from perf_alerts_dagster.incidents.notification import (
     DeliveryState,
@@ -275,27 +275,61 @@ class MemoryIncidents(IncidentStore, Outbox):
         return self.event_rows.get(event_id)
 
     def events(
-        self, wanted: EventFilter, *, before: str | None = None, limit: int = 50
+        self,
+        wanted: EventFilter,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        worst_first: bool = False,
     ) -> EventPage:
-        found = sorted(
-            (
-                one
-                for one in self.event_rows.values()
-                if wanted.status in (None, one.status)
-                and wanted.severity in (None, one.severity)
-                and wanted.leader in (None, one.leader)
-                and (wanted.ids is None or one.id in wanted.ids)
-            ),
-            key=lambda one: (one.opened_at, one.id),
-            reverse=True,
-        )
+        def place(one: Event) -> tuple[Any, ...]:
+            rank = (URGENCY[one.severity, one.status],) if worst_first else ()
+            return (*rank, one.opened_at, one.id)
+
+        found = sorted(self._wanted_events(wanted), key=place, reverse=True)
         if before is not None:
-            place = _place(before)
-            found = [one for one in found if (one.opened_at, one.id) < place]
+            rank, _, rest = before.partition(" ") if worst_first else ("", "", before)
+            if worst_first and not rank.isdecimal():
+                raise UsageError("cursor: one that an earlier page has given")
+            begin = ((int(rank),) if worst_first else ()) + _place(rest)
+            found = [one for one in found if place(one) < begin]
         page = tuple(found[:limit])
         last = page[-1] if len(found) > limit and page else None
-        return EventPage(
-            events=page, last=f"{last.opened_at.isoformat()} {last.id}" if last else None
+        cursor = None if last is None else f"{last.opened_at.isoformat()} {last.id}"
+        if last is not None and worst_first:
+            cursor = f"{URGENCY[last.severity, last.status]} {cursor}"
+        return EventPage(events=page, last=cursor)
+
+    def event_counts(self, wanted: EventFilter) -> Mapping[Status, int]:
+        return Counter(one.status for one in self._wanted_events(replace(wanted, status=None)))
+
+    def _wanted_events(self, wanted: EventFilter) -> list[Event]:
+        return [
+            one
+            for one in self.event_rows.values()
+            if wanted.status in (None, one.status)
+            and wanted.severity in (None, one.severity)
+            and wanted.leader in (None, one.leader)
+            and (wanted.ids is None or one.id in wanted.ids)
+            and self._has_wanted(one, wanted)
+        ]
+
+    def _has_wanted(self, event: Event, wanted: EventFilter) -> bool:
+        listed = self.of_events([event.id])
+        text = None if wanted.text is None else wanted.text.lower()
+        names = [event.leader, *(each.strategy for each in listed), *(each.rule for each in listed)]
+        since, forgotten = wanted.since, wanted.forgotten_since
+        return (
+            (wanted.strategy is None or wanted.strategy in [each.strategy for each in listed])
+            and (wanted.rule is None or wanted.rule in [each.rule for each in listed])
+            and (wanted.owner is None or wanted.owner in [x.parts.get("owner") for x in listed])
+            and (since is None or any(each.last_seen_at >= since for each in listed))
+            and (
+                text is None
+                or event.id.startswith(text)
+                or any(text in name.lower() for name in names)
+            )
+            and (forgotten is None or any(_is_forgotten(each, forgotten) for each in listed))
         )
 
     def of_events(self, event_ids: Collection[str]) -> Sequence[Incident]:
@@ -448,7 +482,15 @@ def _is_wanted(one: Incident, wanted: IncidentFilter) -> bool:
         (wanted.rule, one.rule),
     )
     is_equal = all(want is None or want == have for want, have in pairs)
+    is_equal = is_equal and not (wanted.eventless and one.event_id)
     return is_equal and (wanted.since is None or one.last_seen_at >= wanted.since)
+
+
+def _is_forgotten(one: Incident, since: datetime) -> bool:
+    answer = one.acknowledged
+    if one.status is not Status.ACKNOWLEDGED or answer is None:
+        return False
+    return answer.at <= since and one.last_seen_at > answer.at
 
 
 def _notified(row: Notification, position: int) -> PastNotification:

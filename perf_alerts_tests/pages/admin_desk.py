@@ -1,6 +1,8 @@
 """A proxy over a desk that was judged for months, for the pages of alerts, rules and the system."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from perf_alerts_dagster.core.alerts import ALERTS
@@ -59,12 +61,21 @@ def judged_for(proxy: Proxy, sessions: int, alert: str = DAILY) -> list[date]:
     return done
 
 
-def desk(sessions: int = 100, **settings: str) -> Proxy:
-    """All alerts judged, and two open incidents of `trend`, whose event is one."""
-    proxy = Proxy(None, **settings)
+@cache
+def _judged(sessions: int) -> bytes:
+    """The alert store of the desk, made once: each test has a copy."""
+    proxy = Proxy()
     for alert in ALERTS:
         if sessions:
             judged_for(proxy, sessions if alert.frequency == "daily" else sessions // 5, alert.name)
+    proxy.database.engine.dispose()
+    return Path(str(proxy.database.engine.url.database)).read_bytes()
+
+
+def desk(sessions: int = 100, **settings: str) -> Proxy:
+    """All alerts judged, and two open incidents of `trend`, whose event is one."""
+    proxy = Proxy(None, **settings)
+    Path(str(proxy.database.engine.url.database)).write_bytes(_judged(sessions))
     found = [breach(strategy="trend", severity=Severity.CRITICAL)]
     found.append(breach(strategy="trend", rule="rolling_sharpe"))
     proxy.incidents.add_judgement(judged(*found))

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -203,7 +204,7 @@ async def test_a_store_of_the_version_before_fills_with_the_next_check() -> None
 
 async def test_all_late_is_nobody_judged() -> None:
     proxy = Proxy()
-    late = {"only": True, "figures": figures(last_row=date(2026, 1, 23), late=5)}
+    late: dict[str, Any] = {"only": True, "figures": figures(last_row=date(2026, 1, 23), late=5)}
     rows = [standing(name, {"no_data": Cell.NO_DATA}, **late) for name in ("a", "b")]
     stand(proxy.database.engine, rows)
     text = await text_of(proxy)

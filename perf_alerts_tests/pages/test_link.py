@@ -21,6 +21,8 @@ from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, event, judged
+from perf_alerts_tests.pages import incident_states as states
+from perf_alerts_tests.pages.test_events import words_of
 from perf_alerts_tests.pages.test_routes import HOSTILE, browser, login
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
@@ -80,7 +82,7 @@ async def test_a_link_shows_its_event_without_a_login(
 
     assert answer.status_code == 200
     for part in (
-        "-15.0 % on Mon 5 Jan",
+        "\u221215.0 % on Mon 5 Jan",
         "lost 15.0 %",
         "the drawdown is 30 %",
         "vol-desk",
@@ -96,6 +98,34 @@ async def test_a_link_shows_its_event_without_a_login(
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_a_link_shows_what_its_message_did_with_the_button_first() -> None:
+    """The loss in money, how rare it is, what to do, and the picture; nothing of another event."""
+    proxy = Proxy(ALERT_PUBLIC_URL=URL, ALERT_RUNBOOK_URL="https://wiki.example/runbooks")
+    states.one(proxy)
+    states.judge(proxy, states.crash("other", message="of another"))
+    lead = states.only(proxy, strategy="short_vol", rule="daily_exceedance")
+    event = states.event_of(proxy, "short_vol")
+    link = proxy.links.links_of([event], MAIL)[event].removeprefix(URL)
+    async with browser(proxy) as page:
+        text = (await page.get(link)).text
+        said = words_of(text)
+        states.keep_plot(proxy, lead, HOSTILE)
+        hostile = (await page.get(link)).text
+
+    assert text.index("<form") < text.index("lost 15.0 %") < text.index("<svg")
+    for part in (
+        "short_vol (vol, owner vol-desk) lost 15.0 % = USD 112,500 on Mon 5 Jan.",
+        "Fewer than 1 in 700 healthy years hold such a day.",
+        "Do: is the row right?",
+        "Owner vol-desk",
+        "Since Mon 5 Jan, open since today 18:00 UTC, just now",
+    ):
+        assert part in said
+    assert 'href="https://wiki.example/runbooks/daily_exceedance" rel="noreferrer"' in text
+    assert "other" not in said.replace("other rule", "")
+    assert "<script" not in hostile
 
 
 async def test_reading_a_link_changes_nothing(proxy: Proxy, page: httpx.AsyncClient) -> None:

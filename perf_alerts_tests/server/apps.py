@@ -28,6 +28,7 @@ from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.judging.store.standings import SqlStandings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.notifications.links import Links
+from perf_alerts_dagster.plots.sql import SqlPlots
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.series.sql import SqlSeries
@@ -119,6 +120,7 @@ class Proxy:
                 ledger=partial(read_ledger, settings, self.database.engine),
                 overview=SqlOverview(self.database.engine),
                 deliveries=SqlDeliveries(self.database.engine),
+                plots=SqlPlots(self.database.engine),
                 channels=self.channels,
             ),
         )

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, text
 
 from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.ports import AlertStore, HistoryFilter
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.engine import open_engine, reading
 from perf_alerts_dagster.storage.migrate import migrate, require_current
@@ -34,6 +34,7 @@ CALLS: dict[str, Callable[[AlertStore], object]] = {
     "save_settings_version": lambda store: store.save_settings_version("v", "{}", NOON),
     "period": lambda store: store.period(NOON, NOON),
     "current": lambda store: store.current(),
+    "history": lambda store: store.history(HistoryFilter(strategy="s"), limit=1),
 }
 WRITES = [name for name in CALLS if name.startswith(("record", "save"))]
 

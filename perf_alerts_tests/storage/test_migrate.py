@@ -15,11 +15,14 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 import perf_alerts_dagster.storage.migrations as migrations
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.judging.evaluation import WORTH
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import WORTH, Evidence, Outcome
+from perf_alerts_dagster.judging.store.overview import SqlOverview
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate, require_current
 from perf_alerts_dagster.storage.tables import REVISIONS, VERSION_TABLE, metadata
+from perf_alerts_tests.incidents.incident_desk import breach, fine, judged
 from perf_alerts_tests.judging.store.examples import judgement
 
 
@@ -199,3 +202,27 @@ def test_a_downgrade_takes_everything_away(engine: Engine) -> None:
         downgrade(connection, "base")
         assert inspect(connection).get_table_names() == [VERSION_TABLE]
         transaction.rollback()
+
+
+def test_judgements_of_the_version_before_get_the_cells_of_their_strategies(
+    engine: Engine,
+) -> None:
+    found = judged(
+        fine(strategy="well"),
+        breach(strategy="lost", severity=Severity.EMERGENCY),
+        fine(strategy="lost", rule="rolling_sharpe"),
+        breach(strategy="weak", evidence=Evidence.WEAK),
+        fine(strategy="late", outcome=Outcome.NO_DATA, value=None),
+        fine(strategy="young", outcome=Outcome.INSUFFICIENT_DATA, value=None),
+        fine(strategy="young", rule="no_data"),
+    )
+    store = SqlAlertStore(engine)
+    store.record(found, watermark=None)
+    with engine.begin() as connection:
+        downgrade(connection, "0014")
+
+    migrate(engine)
+
+    (session,) = SqlOverview(engine).sessions(found.alert)
+    counts = {str(cell): count for cell, count in session.cells.items()}
+    assert counts == {"ok": 2, "critical": 1, "weak": 1, "no_data": 1}

@@ -1,6 +1,6 @@
 """GET /desk: what was judged when, what is wrong, and how each strategy stands."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -170,6 +170,13 @@ class RowIncident(Model):
     count: int
 
 
+_OF_MEMBER = ("is_group", "group", "owner", "currency")
+_OF_FIGURES = (
+    "last_row", "late", "live_since", "live_rows", "last_return", "last_pnl", "month_return",
+    "live_return", "drawdown", "under_water", "band", "path", "lower", "upper",
+)  # fmt: skip
+
+
 class DeskRow(Model):
     """How a strategy or group stands; figures are as of its newest row.
 
@@ -189,59 +196,45 @@ class DeskRow(Model):
     session: Day
     state: Cell
     note: str
-    last_row: Day | None
-    late: int
-    live_since: Day | None
-    live_rows: int
-    last_return: Number
-    last_pnl: Number
-    month_return: Number
-    live_return: Number
-    drawdown: Number
-    under_water: int
-    band: Number
+    last_row: Day | None = None
+    late: int = 0
+    live_since: Day | None = None
+    live_rows: int = 0
+    last_return: Number = None
+    last_pnl: Number = None
+    month_return: Number = None
+    live_return: Number = None
+    drawdown: Number = None
+    under_water: int = 0
+    band: Number = None
     p_year: Number
     p_rule: str | None
     strip: str
     rules: dict[str, RowRule]
-    path: list[float]
-    lower: list[float | None]
-    upper: list[float | None]
+    path: Sequence[float] = ()
+    lower: Sequence[float | None] = ()
+    upper: Sequence[float | None] = ()
     incident: RowIncident | None
 
     @classmethod
     def of(cls, standing: Standing, incident: RowIncident | None) -> Self:
         """The row of a standing."""
-        figures, member, rarest = standing.figures, standing.member, standing.rarest
-        return cls(
-            strategy=standing.strategy,
-            is_group=member.is_group,
-            group=member.group,
-            owner=member.owner,
-            currency=member.currency,
-            session=standing.session,
-            state=standing.cell,
-            note=standing.note,
-            last_row=figures.last_row if figures else None,
-            late=figures.late if figures else 0,
-            live_since=figures.live_since if figures else None,
-            live_rows=figures.live_rows if figures else 0,
-            last_return=figures.last_return if figures else None,
-            last_pnl=figures.last_pnl if figures else None,
-            month_return=figures.month_return if figures else None,
-            live_return=figures.live_return if figures else None,
-            drawdown=figures.drawdown if figures else None,
-            under_water=figures.under_water if figures else 0,
-            band=figures.band if figures else None,
-            p_year=rarest[1] if rarest else None,
-            p_rule=rarest[0] if rarest else None,
-            strip=standing.strip,
-            rules={name: RowRule.model_validate(each) for name, each in standing.rules.items()},
-            path=list(figures.path) if figures else [],
-            lower=list(figures.lower) if figures else [],
-            upper=list(figures.upper) if figures else [],
-            incident=incident,
-        )
+        member, figures, rarest = standing.member, standing.figures, standing.rarest
+        known = {
+            "strategy": standing.strategy,
+            "session": standing.session,
+            "state": standing.cell,
+            "note": standing.note,
+            "p_rule": rarest[0] if rarest else None,
+            "p_year": rarest[1] if rarest else None,
+            "strip": standing.strip,
+            "rules": standing.rules,
+            "incident": incident,
+        }
+        known |= {name: getattr(member, name) for name in _OF_MEMBER}
+        # Rows may never have been read.
+        known |= {name: getattr(figures, name) for name in _OF_FIGURES if figures}
+        return cls.model_validate(known)
 
 
 class DeskData(Model):

@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
@@ -28,8 +29,8 @@ from perf_alerts_dagster.http.requests import (
 )
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.events import Event
-from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.ports import EventFilter, UnknownIncident
+from perf_alerts_dagster.incidents.model import Incident, Status
+from perf_alerts_dagster.incidents.ports import UnknownIncident
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 from perf_alerts_dagster.incidents.transitions import IncidentEvent, action_of
 
@@ -40,29 +41,66 @@ router = APIRouter(prefix="/events", tags=["events"])
     "", response_model=schemas.EventsAnswer, openapi_extra=openapi_of(query=schemas.EventsQuery)
 )
 async def events(request: Request, who: HistoryViewer) -> Response:
-    """Events, newest first, page by page (`cursor`, `limit`)."""
+    """Events, newest or worst first, page by page (`cursor`, `limit`), and their counts."""
     resources = api_of(request)
-    query = query_of(request, schemas.EventsQuery)
-    wanted = EventFilter(**query.model_dump(exclude={"cursor", "limit"}))
-    store = resources.parts.incidents.store
-    try:
-        page = await asyncio.to_thread(store.events, wanted, before=query.cursor, limit=query.limit)
-    except UsageError as error:
-        raise bad_cursor() from error
-    listed: dict[str, list[Incident]] = {event.id: [] for event in page.events}
-    for incident in await asyncio.to_thread(store.of_events, list(listed)):
-        listed[incident.event_id].append(incident)
-    url = resources.settings.public_url
+    now, url = resources.now(), resources.settings.public_url
+    found = await listed_events(request, query_of(request, schemas.EventsQuery), now)
     return json_answer(
         schemas.EventsAnswer(
             success=True,
             data=[
-                schemas.event_data(event, listed[event.id], public_url=url) for event in page.events
+                schemas.event_data(event, listed, found.silences, public_url=url, now=now)
+                for event, listed in found.events
             ],
-            next_cursor=to_cursor(page.last),
-            timestamp=timestamp(resources.now()),
+            counts=found.counts,
+            next_cursor=found.next_cursor,
+            timestamp=timestamp(now),
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvents:
+    """A page of events, each with its incidents, oldest first; `silences` are those in force."""
+
+    events: Sequence[tuple[Event, Sequence[Incident]]]
+    counts: schemas.EventCounts
+    silences: Sequence[Silence]
+    next_cursor: str | None
+
+
+async def listed_events(
+    request: Request, query: schemas.EventsQuery, now: datetime
+) -> ListedEvents:
+    """The page of events that a query asks for.
+
+    Raises:
+        InputError: the cursor is not one of an earlier page in the same order.
+    """
+    store, wanted = api_of(request).parts.incidents.store, query.filter(now)
+
+    def read() -> ListedEvents:
+        page = store.events(
+            wanted,
+            before=query.cursor,
+            limit=query.limit,
+            worst_first=query.order is schemas.Order.WORST,
+        )
+        listed: dict[str, list[Incident]] = {event.id: [] for event in page.events}
+        for incident in store.of_events(list(listed)):
+            listed[incident.event_id].append(incident)
+        counts = store.event_counts(wanted)
+        return ListedEvents(
+            events=[(event, listed[event.id]) for event in page.events],
+            counts=schemas.EventCounts(**{each.value: counts.get(each, 0) for each in Status}),
+            silences=[each for each in store.silences(now) if each.is_active(now)],
+            next_cursor=to_cursor(page.last),
+        )
+
+    try:
+        return await asyncio.to_thread(read)
+    except UsageError as error:
+        raise bad_cursor() from error
 
 
 @router.get("/{id}", response_model=schemas.EventAnswer)
@@ -112,16 +150,29 @@ async def silence(request: Request, who: Switcher, id_: Id) -> Response:
     now = api_of(request).now()
     body = await body_of(request, schemas.EventSilenceBody, now=now)
     event = await _known(request, inputs.identifier(id_))
-    action_of(event.status, IncidentEvent.SILENCE)
-    made = Silence(
-        id=uuid.uuid4().hex,
-        matchers=Matchers(event=event.id, up_to=event.severity),
-        starts_at=now,
-        ends_at=body.ends_at,
-        author=who.user_id,
-        reason=body.reason,
+    made = silence_of(
+        event, by=who.user_id, reason=body.reason, starts_at=now, ends_at=body.ends_at
     )
     return await silenced(request, who, made, now)
+
+
+def silence_of(
+    event: Event, *, by: str, reason: str, starts_at: datetime, ends_at: datetime
+) -> Silence:
+    """The silence of an event, up to the severity that it has.
+
+    Raises:
+        TransitionRefused: it is over.
+    """
+    action_of(event.status, IncidentEvent.SILENCE)
+    return Silence(
+        id=uuid.uuid4().hex,
+        matchers=Matchers(event=event.id, up_to=event.severity),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        author=by,
+        reason=reason,
+    )
 
 
 async def change_event(

@@ -1,9 +1,10 @@
 """Requests and answers about events."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,14 +21,24 @@ from perf_alerts_dagster.core.clock import optional_time
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Absent, Body, Paged
-from perf_alerts_dagster.http.schemas import Answer, Day, Model, Page, Time, attributes
+from perf_alerts_dagster.http.schemas import Answer, Day, Model, Number, Page, Time, attributes
 from perf_alerts_dagster.incidents.events import Event, lead_of
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.ports import TimelineEntry
+from perf_alerts_dagster.incidents.ports import EventFilter, TimelineEntry
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.notifications.text import clean, incident_link, title
+
+# An acknowledged incident that still breaches after so long is forgotten.
+FORGOTTEN = timedelta(days=7)
+
+
+class Order(StrEnum):
+    """How events are sorted; `worst`: what is not over first, then by severity, newest first."""
+
+    NEWEST = "newest"
+    WORST = "worst"
 
 
 class EventsQuery(Paged):
@@ -36,6 +47,25 @@ class EventsQuery(Paged):
     status: Absent[Annotated[Status, inputs.member_of(Status)]] = None
     severity: Absent[Annotated[Severity, inputs.member_of(Severity)]] = None
     leader: Absent[inputs.StrategyName] = Field(None, description="The strategy or group.")
+    strategy: Absent[inputs.StrategyName] = Field(
+        None, description="A strategy or group that an incident of it is about."
+    )
+    rule: Absent[inputs.StrategyName] = Field(None, description="The rule of an incident of it.")
+    owner: Absent[inputs.StrategyName] = Field(None, description="The owner of an incident of it.")
+    since: Absent[inputs.Moment] = Field(None, description="Seen at or after this time.")
+    text: Absent[inputs.StrategyName] = Field(
+        None, description="A part of a strategy's or rule's name, or the beginning of its id."
+    )
+    forgotten: Absent[Annotated[Literal["true"], inputs.text_schema(enum=["true"])]] = Field(
+        None, description="Acknowledged for longer than a week, and breached since."
+    )
+    order: Annotated[Order, inputs.member_of(Order)] = Order.NEWEST
+
+    def filter(self, now: datetime) -> EventFilter:
+        """The filter of the store."""
+        names = {each.name for each in fields(EventFilter)}
+        since = now - FORGOTTEN if self.forgotten else None
+        return EventFilter(**self.model_dump(include=names), forgotten_since=since)
 
 
 class EventSilenceBody(Body):
@@ -49,7 +79,10 @@ class EventData(Model):
     """What one cause did. `leader` is a strategy or group, for the system a dedup key.
 
     `headline` is that of the incident by which it is shown, to whose page `link` leads.
-    `acknowledged` is the newest answer to an incident that is not resolved.
+    `acknowledged` is the newest answer to an incident that is not resolved. `rule`, `value` and
+    `limit` are of the incident by which it is shown. `silenced_until`: a silence mutes all of its
+    unresolved incidents until then. `forgotten`: an incident was acknowledged more than a week
+    ago, and has breached since.
     """
 
     id: str = Field(examples=["5f2b1c0a9d8e7f6a5b4c3d2e"])
@@ -65,14 +98,28 @@ class EventData(Model):
     outcome: Resolution | None
     acknowledged: AcknowledgedBy | None
     owner: str | None
+    rule: str
+    value: Number
+    limit: Number
+    silenced_until: Time | None
+    forgotten: bool
     incident_ids: list[str]
     link: str | None
 
 
+class EventCounts(Model):
+    """The number of events by status that the filter takes, whatever its own status."""
+
+    open: int
+    acknowledged: int
+    resolved: int
+
+
 class EventsAnswer(Page):
-    """Events, newest first."""
+    """Events, in the order that was asked for."""
 
     data: list[EventData]
+    counts: EventCounts
 
 
 class EventTimelineItem(TimelineItem):
@@ -157,8 +204,39 @@ def headline_of(incident: Incident) -> str:
     return clean(incident.parts.get("headline") or title({"rule": incident.rule}), 120)
 
 
-def event_data(event: Event, listed: Sequence[Incident], *, public_url: str | None) -> EventData:
-    """An event in a list; `listed` are its incidents, at least one."""
+def silenced_until(
+    listed: Iterable[Incident], silences: Iterable[Silence], now: datetime
+) -> datetime | None:
+    """Until when silences mute every unresolved incident of an event; None where they do not.
+
+    One that lasts longer may mute only a part of them.
+    """
+    muted = [
+        max((each.ends_at for each in silences if each.mutes(incident, now)), default=None)
+        for incident in listed
+        if not incident.is_resolved
+    ]
+    known = [each for each in muted if each is not None]
+    return min(known) if known and len(known) == len(muted) else None
+
+
+def is_forgotten(incident: Incident, now: datetime) -> bool:
+    """Whether it was acknowledged more than a week ago, and has breached since."""
+    answer = incident.acknowledged
+    if incident.status is not Status.ACKNOWLEDGED or answer is None:
+        return False
+    return answer.at <= now - FORGOTTEN and incident.last_seen_at > answer.at
+
+
+def event_data(
+    event: Event,
+    listed: Sequence[Incident],
+    silences: Sequence[Silence],
+    *,
+    public_url: str | None,
+    now: datetime,
+) -> EventData:
+    """An event in a list; `listed` are its incidents, at least one, `silences` those in force."""
     shown = shown_by(event, listed)
     unresolved = [each for each in listed if not each.is_resolved]
     answers = [each.acknowledged for each in unresolved if each.acknowledged]
@@ -170,6 +248,9 @@ def event_data(event: Event, listed: Sequence[Incident], *, public_url: str | No
         "next_escalation_at": optional_time(min(due, default=None)),
         "acknowledged": AcknowledgedBy.model_validate(newest) if newest else None,
         "owner": str(owner) if owner else None,
+        **{name: getattr(shown, name) for name in ("rule", "value", "limit")},
+        "silenced_until": optional_time(silenced_until(listed, silences, now)),
+        "forgotten": any(is_forgotten(each, now) for each in listed),
         "incident_ids": [each.id for each in listed],
         "link": incident_link(shown.id, public_url),
     }
@@ -181,7 +262,7 @@ def event_detail(history: EventHistory, *, public_url: str | None, now: datetime
     event, listed = history.event, history.incidents
     rules = {each.id: each.rule for each in listed}
     return EventDetail(
-        **dict(event_data(event, listed, public_url=public_url)),
+        **dict(event_data(event, listed, history.silences, public_url=public_url, now=now)),
         incidents=[incident_data(each, event, public_url=public_url) for each in listed],
         timeline=[
             EventTimelineItem(

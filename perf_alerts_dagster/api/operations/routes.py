@@ -40,7 +40,7 @@ from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_dagster.proxy.resources import recorder
 from perf_alerts_dagster.proxy.schemas import DoneAnswer
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
-from perf_alerts_dagster.settings.model import described
+from perf_alerts_dagster.settings.shown import described
 
 router = APIRouter(tags=["operation"])
 admin = APIRouter(prefix="/admin", tags=["admin"])

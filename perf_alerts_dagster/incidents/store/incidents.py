@@ -13,7 +13,7 @@ from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents import ports
-from perf_alerts_dagster.incidents.events import Event
+from perf_alerts_dagster.incidents.events import URGENCY, Event
 from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.notification import PastNotification
 from perf_alerts_dagster.incidents.store import events as stored_events
@@ -180,16 +180,34 @@ class SqlIncidents(SqlSilences, ports.IncidentStore):
             return stored_events.one(connection, event_id)
 
     def events(
-        self, wanted: ports.EventFilter, *, before: str | None = None, limit: int = 50
+        self,
+        wanted: ports.EventFilter,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        worst_first: bool = False,
     ) -> ports.EventPage:
-        """Sort by opening time and id, which together are the cursor."""
-        query = stored_events.filtered(wanted)
+        """Sort by opening time and id, after the urgency if it counts; together the cursor."""
+        order: list[sa.ColumnElement[Any]] = [events.c.opened_at, events.c.id]
+        query = sa.select(events).where(*stored_events.conditions(wanted))
+        if worst_first:
+            order.insert(0, stored_events.urgency())
         if before is not None:
-            query = query.where(sa.tuple_(events.c.opened_at, events.c.id) < _position(before))
+            query = query.where(sa.tuple_(*order) < _position(before, ranked=worst_first))
+        query = query.order_by(*(each.desc() for each in order))
         with reading(self.engine) as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
         page = tuple(map(stored_events.read, rows[:limit]))
-        return ports.EventPage(events=page, last=_cursor(page, is_last=len(rows) <= limit))
+        last = _cursor(page, is_last=len(rows) <= limit)
+        if last is not None and worst_first:
+            last = f"{URGENCY[page[-1].severity, page[-1].status]} {last}"
+        return ports.EventPage(events=page, last=last)
+
+    def event_counts(self, wanted: ports.EventFilter) -> Mapping[Status, int]:
+        """Count the events of the filter in the database."""
+        query = stored_events.counted(replace(wanted, status=None))
+        with reading(self.engine) as connection:
+            return {Status(status): int(count) for status, count in connection.execute(query)}
 
     def of_events(self, event_ids: Collection[str]) -> Sequence[Incident]:
         """Read the incidents by the index of their events."""
@@ -367,12 +385,16 @@ def _filtered(wanted: ports.IncidentFilter) -> sa.Select[tuple[object, ...]]:
             query = query.where(incidents.c[name] == str(value))
     if wanted.since is not None:
         query = query.where(incidents.c.last_seen_at >= wanted.since)
+    if wanted.eventless:
+        query = query.where(incidents.c.event_id.is_(None))
     return query
 
 
-def _position(text: str) -> tuple[datetime, str]:
-    at, _, incident_id = text.partition(" ")
+def _position(text: str, *, ranked: bool = False) -> tuple[int | datetime | str, ...]:
+    rank, _, rest = text.partition(" ") if ranked else ("", "", text)
+    at, _, row_id = rest.partition(" ")
     try:
-        return datetime.fromisoformat(at).astimezone(UTC), incident_id
+        first = (min(abs(int(rank)), 99),) if ranked else ()
+        return (*first, datetime.fromisoformat(at).astimezone(UTC), row_id)
     except (ValueError, OverflowError) as exc:
         raise UsageError("cursor: one that an earlier page has given is accepted") from exc

@@ -6,7 +6,7 @@ from datetime import date
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, func, or_, select
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -40,33 +40,40 @@ def within(
     strategies: Collection[str] | None,
 ) -> list[StoredProjection]:
     """See `ProjectionStore.issued`."""
+    names = None if strategies is None else sorted(set(strategies))
+    parts = (
+        [None]
+        if names is None
+        else [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
+    )
+    rows = [
+        row
+        for part in parts
+        for row in connection.execute(_query(kind, first, last, part)).mappings()
+    ]
+    return [_from_row(row) for row in sorted(rows, key=itemgetter("strategy", "issued_on"))]
+
+
+def _query(kind: str, first: date, last: date, names: Sequence[str] | None) -> Select[Any]:
+    """Of these strategies, or of all: those of others are not looked at."""
+    wanted = [projections.c.kind == kind]
+    if names is not None:
+        wanted.append(projections.c.strategy.in_(names))
     newest = (
         select(projections.c.strategy, func.max(projections.c.issued_on).label("issued_on"))
-        .where(projections.c.kind == kind, projections.c.issued_on <= first)
+        .where(*wanted, projections.c.issued_on <= first)
         .group_by(projections.c.strategy)
         .subquery()
     )
-    query = (
+    return (
         select(projections)
         .outerjoin(newest, projections.c.strategy == newest.c.strategy)
         .where(
-            projections.c.kind == kind,
+            *wanted,
             projections.c.issued_on <= last,
             or_(newest.c.issued_on.is_(None), projections.c.issued_on >= newest.c.issued_on),
         )
     )
-    if strategies is None:
-        rows = list(connection.execute(query).mappings())
-    else:
-        names = sorted(set(strategies))
-        rows = [
-            row
-            for start in range(0, len(names), _BATCH)
-            for row in connection.execute(
-                query.where(projections.c.strategy.in_(names[start : start + _BATCH]))
-            ).mappings()
-        ]
-    return [_from_row(row) for row in sorted(rows, key=itemgetter("strategy", "issued_on"))]
 
 
 def _to_row(projection: StoredProjection) -> dict[str, Any]:

@@ -82,7 +82,7 @@ async def test_the_desks_session_names_who_made_most_of_it() -> None:
 
 async def test_without_money_who_made_the_session_is_told_by_return() -> None:
     proxy = Proxy()
-    none = {"last_pnl": None, "capital": None}
+    none: dict[str, Any] = {"last_pnl": None, "capital": None}
     stand(
         proxy.database.engine,
         [

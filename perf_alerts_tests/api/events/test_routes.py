@@ -84,6 +84,11 @@ async def test_what_one_cause_did_is_one_event(proxy: Proxy, http: httpx.AsyncCl
         "outcome": None,
         "acknowledged": None,
         "owner": "vol-desk",
+        "rule": "daily_exceedance",
+        "value": -0.3,
+        "limit": -0.2,
+        "silenced_until": None,
+        "forgotten": False,
         "link": f"https://alerts.example/incidents/{shown.id}",
     }
 

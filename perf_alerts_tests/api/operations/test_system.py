@@ -165,7 +165,7 @@ async def test_settings_say_where_each_comes_from_and_no_secret() -> None:
 
 
 def test_the_password_of_the_records_source_is_masked(tmp_path: Any) -> None:
-    from perf_alerts_dagster.settings.model import described
+    from perf_alerts_dagster.settings.shown import described
 
     url = "postgresql://reader:verysecret@db.example/desk"
     settings: Settings = load_settings({"ALERT_RECORDS_URL": url}, dotenv=None)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.incidents.store.desk import DeskNews, SqlDeskNews
@@ -50,7 +51,7 @@ def test_a_message_that_waits_notifies_nobody(engine: Engine) -> None:
 
 
 def test_an_incident_of_a_group_is_the_groups_own(engine: Engine) -> None:
-    share = [{"strategy": "short_vol", "share": 0.8}]
+    share: list[Json] = [{"strategy": "short_vol", "share": 0.8}]
     of_desk = replace(CRASH, strategy="ALL", parts={"contributions": share})
     open_incidents(engine, CRASH, of_desk)
     found = SqlDeskNews(engine).unresolved(["ALL"])

@@ -109,7 +109,7 @@ def test_a_damaged_evaluation_is_an_error_and_no_guess(engine: Engine) -> None:
 
 def of_days(store: AlertStore, *days: int) -> None:
     for number in days:
-        found = (replace(OK, value=float(number)), replace(OK, rule="other"), BARE)
+        found = (replace(OK, value=float(number)), replace(OK, rule="other"), FULL)
         made = judgement(as_of=TUESDAY + number * DAY, run_id=f"run-{number}", evaluations=found)
         store.record(made, watermark=None)
 

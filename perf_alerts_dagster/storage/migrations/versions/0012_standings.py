@@ -1,6 +1,7 @@
 """How each strategy stands, and its rows as they were last read, for the pages.
 
-Both begin empty: the next execution of each alert fills them.
+Both begin empty: the next execution of each alert fills them. And an index of the evaluations of
+one strategy.
 """
 
 import sqlalchemy as sa
@@ -43,8 +44,12 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("strategy", "year", name="pk_series"),
     )
+    op.create_index(
+        "ix_evaluations_judgement_id_strategy", "evaluations", ["judgement_id", "strategy"]
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_evaluations_judgement_id_strategy", "evaluations")
     op.drop_table("series")
     op.drop_table("standings")
