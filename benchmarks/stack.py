@@ -4,9 +4,12 @@ The peer is Dagster as its documentation starts it: a webserver and a daemon, ea
 server of its own, over one location with one job that does nothing. Ours is `perf-alerts up` over
 the bundled record: code server, guarded webserver, daemon and REST API. A trigger is one POST that
 waits for the run's end; the peer's job is launched over GraphQL, then polled until it has ended.
+The same triggers without the checks of Dagster's catalog, and the import of the definitions with a
+catalog of 1,000 strategies, say what the catalog costs.
 Memory is the sum of proportional set sizes (Linux). Run: `python benchmarks/stack.py`, two minutes.
 """
 
+import json
 import os
 import platform
 import socket
@@ -24,6 +27,7 @@ import httpx
 import psutil
 
 REPEATS, IDLE_SECONDS = 9, 20
+DEFINITIONS = "perf_alerts_dagster.definitions"
 KEY = "benchmark-key-0123456789abcdef0123456789"
 NOOP = """
 import dagster as dg
@@ -63,11 +67,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def import_seconds(module: str) -> float:
-    """Seconds that a new Python takes to import a module."""
+def import_seconds(module: str, state: str = "", use: str = "") -> float:
+    """Seconds that a new Python takes to import a module, and to do something with it."""
+    code, environ = f"import {module}; {use}", clean_environment()
+    if state:
+        environ["ALERT_STATE_DIR"] = state
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {module}"], env=clean_environment(), check=True)
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
     return time.perf_counter() - started
+
+
+def catalogs() -> dict[int, float]:
+    """By their number of strategies, seconds to import and load the definitions as a server."""
+    use = f"{DEFINITIONS}.defs.get_repository_def().load_all_definitions()"
+    found = {}
+    for count in (0, 16, 1_000):
+        with tempfile.TemporaryDirectory() as state:
+            listed = [
+                {"name": f"s{at}", "group": f"g{at % 9}", "owner": "Vol Desk", "is_group": False}
+                for at in range(count)
+            ]
+            content = json.dumps({"left_out": 0, "strategies": listed})
+            (Path(state) / "catalog.json").write_text(content)
+            times = [import_seconds(DEFINITIONS, state, use) for _ in range(REPEATS)]
+            found[count] = statistics.median(times)
+    return found
 
 
 @contextmanager
@@ -154,11 +178,11 @@ def bare() -> tuple[float, float]:
 
 
 @contextmanager
-def stack(state: Path, ports: tuple[int, int]) -> Iterator[list[psutil.Process]]:
+def stack(state: Path, ports: tuple[int, int], **more: str) -> Iterator[list[psutil.Process]]:
     """`perf-alerts up` over a state folder, with its web UI and its REST API on two ports."""
     up = [perf_alerts("up", "--no-first-runs")]
     url = f"{api_url(ports[1])}/health/ready"
-    with processes(up, settings(state, ports), state.parent, url) as parents:
+    with processes(up, settings(state, ports) | more, state.parent, url) as parents:
         yield parents
 
 
@@ -184,12 +208,15 @@ def settings(state: Path, ports: tuple[int, int]) -> dict[str, str]:
     }
 
 
-def ours() -> tuple[dict[str, float], float]:
-    """The whole stack: by alert the seconds from trigger to the run's end, MB when idle."""
+def ours(**more: str) -> tuple[dict[str, float], float]:
+    """The whole stack: by alert the seconds from trigger to the run's end, MB when idle.
+
+    `more` are further settings.
+    """
     with tempfile.TemporaryDirectory() as name:
         ports = (free_port(), free_port())
         with (
-            stack(Path(name) / "state", ports) as parents,
+            stack(Path(name) / "state", ports, **more) as parents,
             httpx.Client(
                 base_url=api_url(ports[1]), headers={"X-Alert-API-Key": KEY}, timeout=90
             ) as api,
@@ -223,17 +250,19 @@ def main() -> None:
         f"Python {platform.python_version()}, dagster {version('dagster')}, "
         f"{os.cpu_count()} cores\n"
     )
-    for module in ("dagster", "perf_alerts_dagster.definitions"):
+    for module in ("dagster", DEFINITIONS):
         import_seconds(module)
-    pairs = [
-        (import_seconds("dagster"), import_seconds("perf_alerts_dagster.definitions"))
-        for _ in range(REPEATS)
-    ]
+    pairs = [(import_seconds("dagster"), import_seconds(DEFINITIONS)) for _ in range(REPEATS)]
     alone, definitions = (statistics.median(times) for times in zip(*pairs, strict=True))
     write(
         f"import: dagster {alone:.2f} s, our definitions {definitions:.2f} s, "
         f"{definitions - alone:+.2f} s, {definitions / alone:.2f}x\n"
     )
+    for count, seconds in catalogs().items():
+        write(
+            f"definitions with {count} strategies, loaded: {seconds:.2f} s, "
+            f"{seconds - alone:+.2f} s, {seconds / alone:.2f}x the import of dagster\n"
+        )
     noop, bare_memory = bare()
     write(f"bare dagster: launch to end of a job that does nothing {noop:.2f} s\n")
     by_alert, our_memory = ours()
@@ -241,6 +270,12 @@ def main() -> None:
         write(
             f"{alert}: trigger to end {seconds:.2f} s, {seconds - noop:+.2f} s, "
             f"{seconds / noop:.2f}x the bare job\n"
+        )
+    without, _ = ours(ALERT_CATALOG_EVENTS="0")
+    for alert, seconds in by_alert.items():
+        write(
+            f"{alert}: with the checks of the catalog {seconds / without[alert]:.2f}x, "
+            f"{seconds - without[alert]:+.2f} s\n"
         )
     write(
         f"idle memory: bare dagster {bare_memory:.0f} MB, our whole stack {our_memory:.0f} MB, "

@@ -1,7 +1,7 @@
 """The code location's definitions: a job, a schedule and an asset per alert, and the sensor."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,15 @@ import dagster as dg
 
 from perf_alerts_dagster.core.alerts import ALERTS, Alert
 from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.defs.catalog import (
+    OpenNewest,
+    build_assets,
+    build_checks,
+    pages_of,
+)
 from perf_alerts_dagster.defs.failures import CappedBackoff, reporter, translate_errors
 from perf_alerts_dagster.defs.sensors import build_sensor
+from perf_alerts_dagster.executions.catalog import read_catalog
 from perf_alerts_dagster.scheduler import names, run_lock
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
@@ -34,7 +41,7 @@ _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "
 
 
 def build_definitions(settings: Settings, open_services: Opener | None = None) -> dg.Definitions:
-    """A job and a schedule per alert, the sensor, and an asset that shows the judged sessions.
+    """A job, a schedule and an asset per alert, the sensor, and the catalog of the strategies.
 
     Args:
         settings: The settings that everything is built from.
@@ -42,22 +49,27 @@ def build_definitions(settings: Settings, open_services: Opener | None = None) -
     """
     opener = open_services or _services_opener(settings)
     jobs = {alert.name: build_job(alert, settings) for alert in ALERTS}
+    catalog = read_catalog(settings.state_dir)
     return dg.Definitions(
         jobs=list(jobs.values()),
         schedules=[build_schedule(alert, jobs[alert.name], settings) for alert in ALERTS],
-        assets=[
-            dg.AssetSpec(
-                judged_asset(alert.name),
-                description=f"Sessions judged by {alert.name}. {alert.description}",
-                partitions_def=PARTITIONS,
-                group_name="performance_alerts",
-                kinds={"python"},
-            )
-            for alert in ALERTS
-        ],
+        assets=build_assets(settings, catalog),
+        asset_checks=build_checks(settings, catalog, _newest_opener(settings)),
+        # For the checks that a person executes.
+        executor=dg.in_process_executor,
         sensors=[build_sensor(settings, {alert.name: crons(alert, settings) for alert in ALERTS})],
         resources={"services": _services(opener, settings)},
     )
+
+
+def _newest_opener(settings: Settings) -> OpenNewest:
+    def open_newest(keys: Collection[dg.AssetCheckKey]) -> Iterable[dg.AssetCheckResult]:
+        # Imported by the run alone, as above.
+        from perf_alerts_dagster.defs.checks import newest_results
+
+        return newest_results(settings, keys)
+
+    return open_newest
 
 
 def _services(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
@@ -80,11 +92,6 @@ def _services_opener(settings: Settings) -> Opener:
         return build_services(settings)
 
     return open_services
-
-
-def judged_asset(alert: str) -> dg.AssetKey:
-    """The asset whose partitions are the sessions that `alert` has judged."""
-    return dg.AssetKey(["performance_alerts", alert])
 
 
 def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
@@ -185,21 +192,24 @@ def _requested(context: dg.OpExecutionContext) -> date | None:
 
 def _report(context: dg.OpExecutionContext, execution: "Execution", settings: Settings) -> None:
     # Imported by a run only: judging needs heavy libraries, loading the definitions must not.
-    from perf_alerts_dagster.defs import metadata
+    from perf_alerts_dagster.defs import checks, metadata
 
     for note in execution.notes:
         context.log.info(note)
+    pages = pages_of(settings)
+    checks.add_sessions(context.instance, execution)
     for judgement in execution.judgements:
         context.log_event(metadata.materialization(execution, judgement))
+    if execution.catalog is not None:
+        context.log_event(metadata.record_event(execution.catalog, settings.max_data_lag_sessions))
+    numbers = checks.report(context, execution, maximum=settings.catalog_events, pages=pages)
     newest = execution.newest
     context.log.info(metadata.sentence(execution))
     tags = {names.OUTCOME: metadata.outcome_word(execution)}
     lacking = metadata.not_judged(execution)
     if lacking:
         tags[names.NOTE] = lacking
-    # Dagster's web UI is on this machine only, so its reader reaches the pages there.
-    pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
-    context.add_output_metadata(metadata.output_metadata(execution, pages=pages))
+    context.add_output_metadata({**metadata.output_metadata(execution, pages=pages), **numbers})
     if newest is not None:
         tags[names.AS_OF] = newest.as_of.isoformat()
     context.instance.add_run_tags(context.run_id, tags)

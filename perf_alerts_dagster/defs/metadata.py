@@ -4,14 +4,16 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
+from math import isfinite
 
 import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.core.wording import counted, percent
-from perf_alerts_dagster.defs.build import judged_asset
-from perf_alerts_dagster.defs.values import value_text
+from perf_alerts_dagster.defs.catalog import RECORD, judged_asset
+from perf_alerts_dagster.executions.catalog import Catalog
 from perf_alerts_dagster.executions.execute import Execution
+from perf_alerts_dagster.executions.plots import MAXIMUM_CHARTS
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import (
     WORTH,
@@ -20,6 +22,8 @@ from perf_alerts_dagster.judging.evaluation import (
     Outcome,
     notified,
 )
+from perf_alerts_dagster.judging.rule import Unit
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, summaries
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.plots.plot import Plot
@@ -36,8 +40,15 @@ _MAXIMUM_NAMED = 5
 _MAXIMUM_NOTE = 600
 # The entry of the run's output that holds its sentence.
 SENTENCE = "summary"
-# What a rule is worth is a share, but for these.
-_LENGTHS = frozenset({"days_to_half", "delay_sessions", "minimal_delay_sessions"})
+# What a rule is worth is a share, but for these: its columns, by the field.
+_LENGTHS = {"days_to_half": "days_to_half_sessions"} | {
+    name: name for name in ("delay_sessions", "minimal_delay_sessions")
+}
+_WORTH = {name: _LENGTHS.get(name, f"{name}_percent") for name in WORTH}
+# The columns of the table that hold no number.
+_WORDS = frozenset(
+    ("strategy", "rule", "outcome", "severity", "headline", "unit", "evidence", "message")
+)
 # A breach is what a reader of the run's page looks for.
 _ORDER = sorted(WORST_FIRST, key=lambda outcome: outcome is not Outcome.BREACH)
 
@@ -52,6 +63,24 @@ def materialization(execution: Execution, judgement: Judgement) -> dg.AssetMater
     )
 
 
+def record_event(
+    catalog: Catalog, maximum_late: int
+) -> dg.AssetMaterialization | dg.AssetObservation:
+    """The record as it was read: fresh where it is late by no more sessions than `maximum_late`."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "dagster/row_count": dg.MetadataValue.int(catalog.rows),
+        "strategies": dg.MetadataValue.int(len(catalog.strategies) + catalog.left_out),
+        "sessions_late": dg.MetadataValue.int(catalog.late),
+    }
+    if catalog.newest is not None:
+        newest = datetime.combine(catalog.newest, time(), tzinfo=UTC).timestamp()
+        metadata["newest_row"] = dg.MetadataValue.text(catalog.newest.isoformat())
+        metadata["dagster/last_updated_timestamp"] = dg.MetadataValue.timestamp(newest)
+    if catalog.late > maximum_late:
+        return dg.AssetObservation(RECORD, metadata=metadata)
+    return dg.AssetMaterialization(RECORD, metadata=metadata)
+
+
 def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.MetadataValue]:
     """Metadata of the run's page: incidents, table and numbers of the newest judged session.
 
@@ -61,19 +90,19 @@ def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.Meta
     metadata: dict[str, dg.MetadataValue] = {SENTENCE: dg.MetadataValue.text(sentence(execution))}
     if execution.incidents:
         metadata["incidents"] = dg.MetadataValue.md(_incident_links(execution.incidents, pages))
+    if execution.plots:
+        metadata["plots"] = dg.MetadataValue.md(_plots(execution, pages))
     if newest is None:
         return metadata
-    metadata |= {
-        **_numbers(newest, gate=execution.gate),
-        **_origin(newest),
-        "evaluations": _table(newest.evaluations),
-    }
+    # First what a reader of the run's page looks for: the page cuts the list after the fifth.
+    metadata["evaluations"] = _table(newest.evaluations)
+    if execution.charts:
+        metadata["bands"] = dg.MetadataValue.md(_images(execution.charts))
     if len(newest.evaluations) > _MAXIMUM_ROWS:
         metadata["evaluations_left_out"] = dg.MetadataValue.int(
             len(newest.evaluations) - _MAXIMUM_ROWS
         )
-    if execution.charts:
-        metadata["bands"] = dg.MetadataValue.md(_images(execution.charts))
+    metadata |= {**_numbers(newest, gate=execution.gate), **_origin(newest)}
     if execution.summary is not None:
         metadata["summary_file"] = dg.MetadataValue.path(str(execution.summary))
     return metadata
@@ -81,15 +110,27 @@ def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.Meta
 
 def _incident_links(incidents: Sequence[Incident], pages: str) -> str:
     """The incidents that the execution touched, each with the link to its page."""
-    lines = [
-        f"- [{incident.severity.value}, {incident.status.value}]({pages}/incidents/{incident.id}): "
-        f"{_escaped(incident.strategy or 'the system')}, {_escaped(incident.rule)}"
-        for incident in incidents[:_MAXIMUM_INCIDENTS]
-    ]
+    lines = [f"- {_link(incident, pages)}" for incident in incidents[:_MAXIMUM_INCIDENTS]]
     rest = len(incidents) - _MAXIMUM_INCIDENTS
     if rest > 0:
         lines.append(f"- [and {rest} more]({pages}/incidents)")
     return "\n".join(lines)
+
+
+def _link(incident: Incident, pages: str) -> str:
+    return (
+        f"[{incident.severity.value}, {incident.status.value}]({pages}/incidents/{incident.id}): "
+        f"{_escaped(incident.strategy or 'the system')}, {_escaped(incident.rule)}"
+    )
+
+
+def _plots(execution: Execution, pages: str) -> str:
+    """The plots of the worst incidents, each below its link."""
+    shown = [each for each in execution.incidents if each.id in execution.plots][:MAXIMUM_CHARTS]
+    pictures = [_image("plot", execution.plots[each.id]) for each in shown]
+    lines = [f"{_link(each, pages)}\n\n{it}" for each, it in zip(shown, pictures, strict=True)]
+    rest = len(execution.plots) - len(shown)
+    return "\n\n".join([*lines, *([f"[and {rest} more]({pages}/incidents)"] if rest else [])])
 
 
 def _escaped(text: str) -> str:
@@ -98,12 +139,17 @@ def _escaped(text: str) -> str:
 
 
 def _images(charts: Sequence[Plot]) -> str:
-    """Fan charts as pictures within the Markdown: the UI fetches nothing for them."""
+    """Fan charts, one below the other."""
     return "\n\n".join(
-        f"![band and live path {number}](data:image/svg+xml;base64,"
-        f"{b64encode(svg(chart, standalone=True).encode()).decode()})"
+        _image(f"band and live path {number}", chart)
         for number, chart in enumerate(charts, start=1)
     )
+
+
+def _image(title: str, plot: Plot) -> str:
+    """A picture within the Markdown: the UI fetches nothing for it."""
+    content = b64encode(svg(plot, standalone=True).encode()).decode()
+    return f"![{title}](data:image/svg+xml;base64,{content})"
 
 
 def outcome_word(execution: Execution) -> str:
@@ -209,22 +255,22 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
         ),
     )
     rows = [
-        # Dagster's tables cannot hold an empty number, so numbers are shown as text.
         {
             "strategy": evaluation.strategy,
             "rule": evaluation.rule,
             "outcome": evaluation.outcome.value,
             "severity": evaluation.severity.value if evaluation.severity else "",
             "headline": str(evaluation.parts.get("headline") or ""),
-            "value": value_text(evaluation.rule, evaluation.value),
-            "limit": value_text(evaluation.rule, evaluation.limit),
+            "value": _number(evaluation.value, is_share=_is_share(evaluation)),
+            "limit": _number(evaluation.limit, is_share=_is_share(evaluation)),
+            "unit": _unit(evaluation),
             "evidence": evaluation.evidence.value if evaluation.evidence else "",
-            "p_year": _share(evaluation.p_year),
-            "false_alarm_rate": _share(evaluation.false_alarm_rate),
-            "notifies": "yes" if evaluation.notifies else "",
+            "p_year_percent": _number(evaluation.p_year, is_share=True),
+            "false_alarm_rate_percent": _number(evaluation.false_alarm_rate, is_share=True),
+            "notifies": bool(evaluation.notifies),
             **{
-                name: (_sessions if name in _LENGTHS else _share)(getattr(evaluation, name))
-                for name in WORTH
+                column: _number(getattr(evaluation, name), is_share=column.endswith("percent"))
+                for name, column in _WORTH.items()
             },
             "message": evaluation.message,
         }
@@ -232,13 +278,29 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
     ]
     return dg.MetadataValue.table(
         records=[dg.TableRecord(row) for row in rows],
-        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in rows[0]] if rows else []),
+        schema=dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    name, "string" if name in _WORDS else "bool" if name == "notifies" else "float"
+                )
+                for name in (rows[0] if rows else ())
+            ]
+        ),
     )
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else percent(value)
+def _is_share(evaluation: Evaluation) -> bool:
+    rule = BY_ID.get(evaluation.rule)
+    return rule is not None and rule.unit is Unit.PERCENT
 
 
-def _sessions(value: float | None) -> str:
-    return "" if value is None else counted(round(value), "session")
+def _unit(evaluation: Evaluation) -> str:
+    rule = BY_ID.get(evaluation.rule)
+    return rule.unit.value if rule else ""
+
+
+def _number(value: float | None, *, is_share: bool) -> float | str:
+    """To four digits, a share as a percentage; Dagster's tables hold no empty number but ""."""
+    if value is None or not isfinite(value):
+        return ""
+    return float(f"{100.0 * value if is_share else value:.4g}")

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.control.leases import Lease, LeaseManager
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK, Alert, Family
+from perf_alerts_dagster.executions.catalog import Catalog, keep_catalog
 from perf_alerts_dagster.executions.plan import (
     Changes,
     Plan,
@@ -56,7 +57,9 @@ class Execution:
     recorded again. `left_to` is the run that was queued before this one
     and judges in its place. `charts` are bands and live paths of the worst strategies.
     `incidents` are those that it opened, counted or resolved, worst first. `shrunk` says what is
-    gone where the source shrank, so that nothing was judged: the outcome is `no_data`.
+    gone where the source shrank, so that nothing was judged: the outcome is `no_data`. `plots` are
+    those of the incidents that it opened or raised, worst first, by the incident's id. `catalog`
+    lists the strategies.
     """
 
     alert: str
@@ -71,6 +74,8 @@ class Execution:
     charts: tuple[Plot, ...] = ()
     incidents: tuple[Incident, ...] = ()
     shrunk: str = ""
+    plots: Mapping[str, Plot] = field(default_factory=dict)
+    catalog: Catalog | None = None
 
     @property
     def newest(self) -> Judgement | None:
@@ -263,9 +268,12 @@ class Executor:
             self.store.save_month_hashes(changes.texts)
         # First, so that people are notified even if writing the file fails.
         decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
+        plots: Mapping[str, Plot] = {}
         if self.plots is not None:
             judged = [one.as_of for one in judgements]
-            keep_plots(self.plots, decisions, session_judge, alert, reading, judged=judged, now=now)
+            plots = keep_plots(
+                self.plots, decisions, session_judge, alert, reading, judged=judged, now=now
+            )
         self.desk.keep_calendars(reading.inferred)
         source.accept(now)
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
@@ -283,6 +291,8 @@ class Executor:
                 gate=self.gate,
                 repeats=frozenset(repeats),
                 incidents=_worst_first(decisions),
+                plots=plots,
+                catalog=keep_catalog(self.state_dir, reading),
                 charts=charts(reading, outlook, judgements[-1])
                 if judgements and Family.PROJECTION in alert.families
                 else (),

@@ -1,7 +1,7 @@
 """The plots of an execution: those of the incidents that it opened, and of the run's page."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 
@@ -85,8 +85,8 @@ def keep_plots(
     *,
     judged: Sequence[date],
     now: datetime,
-) -> None:
-    """Store the plots of the incidents that were opened or raised, the worst 60 first.
+) -> Mapping[str, Plot]:
+    """Store the plots of the incidents that were opened or raised, the worst 60 first; return them.
 
     A message goes without a plot that cannot be made or stored: that is a warning in the log.
 
@@ -121,6 +121,7 @@ def keep_plots(
         store.save(plots, now)
     except StoreUnavailable as error:
         _LOG.warning("the plots of %s are not kept: %s", alert.name, error)
+    return plots
 
 
 def _plot(incident: Incident, context: JudgeContext) -> Plot | None:

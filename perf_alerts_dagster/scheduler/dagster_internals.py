@@ -26,6 +26,8 @@ list states the use of each name, or the consequence of its loss.
 - WorkspaceProcessContext, WorkspaceRequestContext, WorkspaceFileTarget: the code locations that
   the web UI shows.
 - DagsterWebserver: the web UI, whose `build_middleware` puts the guard in front of it.
+- DagsterApiServer, LoadedRepositories, ReloadCodeReply, create_dagster_cli: the code server, which
+  loads the definitions again in its own process; without them a reload changes nothing.
 - DAEMON_MODULE: what `python -m` starts as the daemon.
 
 A name is loaded when it is first imported from here: the supervisor needs DAEMON_MODULE and no
@@ -36,6 +38,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dagster._cli import create_dagster_cli as create_dagster_cli
     from dagster._core.definitions.reconstruct import (
         ReconstructableRepository as ReconstructableRepository,
     )
@@ -57,6 +60,9 @@ if TYPE_CHECKING:
     from dagster._core.workspace.context import WorkspaceProcessContext as WorkspaceProcessContext
     from dagster._core.workspace.context import WorkspaceRequestContext as WorkspaceRequestContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget as WorkspaceFileTarget
+    from dagster._grpc.__generated__.dagster_api_pb2 import ReloadCodeReply as ReloadCodeReply
+    from dagster._grpc.server import DagsterApiServer as DagsterApiServer
+    from dagster._grpc.server import LoadedRepositories as LoadedRepositories
     from dagster._utils.schedules import (
         schedule_execution_time_iterator as schedule_execution_time_iterator,
     )
@@ -84,6 +90,10 @@ HOMES = {
     "WorkspaceRequestContext": "dagster._core.workspace.context",
     "WorkspaceFileTarget": "dagster._core.workspace.load_target",
     "schedule_execution_time_iterator": "dagster._utils.schedules",
+    "DagsterApiServer": "dagster._grpc.server",
+    "LoadedRepositories": "dagster._grpc.server",
+    "ReloadCodeReply": "dagster._grpc.__generated__.dagster_api_pb2",
+    "create_dagster_cli": "dagster._cli",
     "DagsterWebserver": "dagster_webserver.webserver",
 }
 

@@ -218,6 +218,7 @@ class Settings(_AlertSettings):
     start_seconds: Annotated[int, read(whole(10, 3600))] = 300
     dagster_seconds: Annotated[int, read(whole(2, 300))] = 10
     max_triggered_runs: Count = 3
+    catalog_events: Annotated[int, read(whole(0, 10_000))] = 60
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         read(one_of("debug", "info", "warning", "error")),

@@ -30,6 +30,8 @@ from perf_alerts_dagster.stack.stack import CODE_SERVER, withheld
 if TYPE_CHECKING:
     import dagster as dg
 
+# Words in the command line of a code server, also of one of the version before.
+_CODE_SERVERS = "api grpc"
 DATABASES = ("ALERT_DATABASE_URL", "ALERT_DAGSTER_DATABASE_URL")
 
 
@@ -60,7 +62,7 @@ def frozen_settings(settings: Settings) -> Frozen:
     if holder(settings.state_dir) is None:
         return Frozen(settings=settings)
     mark = process_group.marks_of(settings.state_dir)
-    variables = process_group.environment(mark, CODE_SERVER)
+    variables = process_group.environment(mark, _CODE_SERVERS)
     if not any(name in variables for name in KNOWN):
         return Frozen(settings=settings)
     frozen = load_settings(variables, dotenv=None)

@@ -35,8 +35,8 @@ _PROBE_SECONDS = 5.0
 _PORT_TRIES = 20
 _PORT_PAUSE = 0.25
 
-# What `python -m` starts. `dagster api grpc`, since `dagster code-server` adds a process.
-CODE_SERVER = "dagster api grpc"
+# What `python -m` starts. Not `dagster code-server`, which adds a process.
+CODE_SERVER = "perf_alerts_dagster.defs.code_server api grpc"
 _WEBSERVER = "perf_alerts_dagster.stack.webserver"
 _PROXY = "perf_alerts_dagster.server.serve"
 _SENSOR_TICKS = "perf_alerts_dagster.defs.sensor_ticks"

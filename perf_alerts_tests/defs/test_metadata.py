@@ -1,6 +1,8 @@
 """What a run says: its outcome, its sentence, and the links to incidents."""
 
+from base64 import b64decode
 from dataclasses import replace
+from datetime import date
 
 import dagster as dg
 import pytest
@@ -16,7 +18,8 @@ from perf_alerts_dagster.defs.metadata import (
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
-from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.plots.plot import Plot, Series
 from perf_alerts_tests.builders import a_record, noise
 from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, fine, judged
@@ -66,6 +69,54 @@ def test_a_long_list_is_counted() -> None:
     assert found.endswith(f"- [and 3 more]({PAGES}/incidents)")
 
 
+def a_plot(number: int) -> Plot:
+    days = (date(2026, 1, 2), date(2026, 1, 5))
+    line = Series(name="depth", values=(0.0, -number / 100))
+    return Plot(
+        strategy="trend",
+        rule="drawdown",
+        title=f"picture {number}",
+        text="how deep",
+        unit="%",
+        dates=days,
+        series=(line,),
+    )
+
+
+@pytest.mark.parametrize("count", [0, 2, 8])
+def test_the_page_of_a_run_shows_the_plots_of_its_worst_incidents_each_with_its_link(
+    count: int,
+) -> None:
+    opened = [replace(incident(f"s{number}"), id=f"{number:024x}") for number in range(count)]
+    execution = Execution(
+        alert=DAILY,
+        run_id="run",
+        executed_at=START,
+        judgements=(judged(breach()),),
+        incidents=(replace(incident("unplotted"), id="f" * 24), *opened),
+        plots={each.id: a_plot(number) for number, each in enumerate(opened)},
+    )
+
+    found = output_metadata(execution, pages=PAGES)
+
+    # The first five are visible without a click.
+    assert set(list(found)[:5]) >= {"incidents", "evaluations"} | ({"plots"} if count else set())
+    if not count:
+        assert "plots" not in found
+        return
+    shown = found["plots"]
+    assert isinstance(shown, dg.MarkdownMetadataValue)
+    lines = (shown.md_str or "").split("\n\n")
+    for number, (link, picture) in enumerate(zip(lines[::2], lines[1::2], strict=False)):
+        assert (
+            link == f"[critical, open]({PAGES}/incidents/{number:024x}): s{number}, max\\_drawdown"
+        )
+        content = b64decode(picture.removesuffix(")").partition("base64,")[2]).decode()
+        assert f"picture {number}" in content
+    assert len(lines) == min(2 * count, 12) + (count > 6)
+    assert count <= 6 or lines[-1] == f"[and 2 more]({PAGES}/incidents)"
+
+
 def executed(*evaluations: Evaluation) -> Execution:
     return Execution(
         alert=DAILY, run_id="run", executed_at=START, judgements=(judged(*evaluations),)
@@ -102,17 +153,25 @@ def test_the_table_of_a_run_says_what_notifies_and_what_its_rule_is_worth() -> N
     assert isinstance(found, dg.TableMetadataValue)
     worst, *rows = [record.data for record in found.records]
 
-    assert [row["notifies"] for row in rows] == ["yes", ""]
-    assert [row["power_252"] for row in rows] == ["25.0 %", ""]
-    assert [row["delay_sessions"] for row in rows] == ["1,100 sessions", ""]
-    assert set(WORTH) <= set(rows[0])
-    shown = {name: worst[name] for name in ("headline", "value", "limit", "p_year")}
+    assert [row["notifies"] for row in rows] == [True, False]
+    assert [row["power_252_percent"] for row in rows] == [25.0, ""]
+    assert [row["delay_sessions"] for row in rows] == [1100.0, ""]
+    shown = {name: worst[name] for name in ("headline", "value", "limit", "unit", "p_year_percent")}
     assert shown == {
         "headline": "-36.0 % today",
-        "value": "-36.0 %",
-        "limit": "-20.0 %",
-        "p_year": "1.2 %",
+        "value": -35.97,
+        "limit": -20.0,
+        "unit": "percent",
+        "p_year_percent": 1.235,
     }
+    types = {column.name: column.type for column in found.schema.columns}
+    # An empty number is "", since Dagster's tables hold nothing else that is empty.
+    kinds = {"float": float | str, "bool": bool, "string": str}
+    for row in (worst, *rows):
+        assert set(row) == set(types)
+        for name, value in row.items():
+            assert isinstance(value, kinds[types[name]]), name
+            assert value == "" or types[name] != "float" or isinstance(value, float)
 
 
 def test_a_run_over_a_young_strategy_is_not_ok_and_says_why() -> None:

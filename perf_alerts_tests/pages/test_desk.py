@@ -11,7 +11,7 @@ import pytest
 
 from perf_alerts_dagster.judging.standings.model import Cell
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
-from perf_alerts_dagster.pages.marks import gauge, odds, percent, sparkline, strip
+from perf_alerts_dagster.pages.desk.marks import gauge, odds, percent, sparkline, strip
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerUnreachable
 from perf_alerts_tests.incidents.incident_desk import DAILY, fine, judged
 from perf_alerts_tests.pages.desks import (

@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.judging.standings.model import Cell, RuleStanding, Standing
-from perf_alerts_dagster.pages.report import (
+from perf_alerts_dagster.pages.strategies.report import (
     bar_words,
     bars_of,
     episodes_of,

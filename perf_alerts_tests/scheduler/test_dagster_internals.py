@@ -177,8 +177,14 @@ def due_times() -> bool:
     return found == [datetime(2026, 3, 8, 21, tzinfo=UTC), datetime(2026, 3, 7, 22, tzinfo=UTC)]
 
 
+def commands_of_the_server() -> bool:
+    make: Callable[[], Any] = internals.create_dagster_cli
+    return "grpc" in make().commands["api"].commands
+
+
 SCHEDULED = "missed executions are not found, and doctor does not see a schedule's clock or switch"
 DEAD = "a run whose process was killed is not run again"
+RELOAD = "a new strategy is not in Dagster's catalog until the stack is started again"
 WEB = "the web UI does not start behind its guard"
 NAMES: dict[str, tuple[str, Callable[[], bool]]] = {
     "InstigatorType": (
@@ -279,6 +285,34 @@ NAMES: dict[str, tuple[str, Callable[[], bool]]] = {
     "WorkspaceFileTarget": (
         WEB,
         lambda: internals.WorkspaceFileTarget(["workspace.yaml"]).paths == ["workspace.yaml"],
+    ),
+    "DagsterApiServer": (
+        RELOAD,
+        lambda: (
+            takes(internals.DagsterApiServer.ReloadCode, "_request", "_context")
+            and accepts(
+                internals.DagsterApiServer,
+                *("server_termination_event", "loadable_target_origin", "location_name"),
+            )
+            and vars(import_module("dagster._grpc.server"))["DagsterApiServer"]
+            is internals.DagsterApiServer
+        ),
+    ),
+    "LoadedRepositories": (
+        RELOAD,
+        lambda: takes(
+            internals.LoadedRepositories,
+            *("loadable_target_origin", "container_image", "entry_point", "container_context"),
+            *("defs_state_info", "code_location_name"),
+        ),
+    ),
+    "ReloadCodeReply": (
+        RELOAD,
+        lambda: internals.ReloadCodeReply().SerializeToString() == b"",
+    ),
+    "create_dagster_cli": (
+        "the code server does not start",
+        commands_of_the_server,
     ),
     "DagsterWebserver": (
         WEB,

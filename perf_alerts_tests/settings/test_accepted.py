@@ -98,6 +98,7 @@ def test_a_value_is_taken(name: str, text: str, value: object) -> None:
         ("threshold_1_retry_backoff_multiplier", ["0.5"], "at least 1"),
         ("suppress_similar_minutes", ["-1", "0.5"], "from 0 to"),
         ("proxy_port", ["0", "65536", "http"], "from 1 to 65535"),
+        ("catalog_events", ["-1", "10001", "all"], "from 0 to 10000"),
         ("auth_enabled", ["", "2", "y", "t", "enabled", "true "], "true, false, 1, 0"),
         ("timezone", ["", "Mars/Base", "../etc/passwd", "UTC+1"], "IANA"),
         ("schedules_start", ["", "paused"], "running, stopped"),

@@ -17,7 +17,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack import doctor
 from perf_alerts_dagster.stack.dagster_home import own_folder, prepare_home
-from perf_alerts_dagster.stack.stack import part_environment, stack_specs
+from perf_alerts_dagster.stack.stack import CODE_SERVER, part_environment, stack_specs
 
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
@@ -143,7 +143,7 @@ def test_each_part_gets_the_secrets_that_it_needs_and_keys_as_hashes(folder: Pat
 
 
 def test_what_a_part_lacks_is_blank_so_that_no_env_file_fills_it() -> None:
-    seen = part_environment(SECRETS, Path("/srv/home"), "dagster api grpc")
+    seen = part_environment(SECRETS, Path("/srv/home"), CODE_SERVER)
 
     assert seen["ALERT_ADMIN_API_KEY"] == seen["ALERT_JWT_SECRET"] == ""
     assert psutil.Process().environ().get("ALERT_ADMIN_API_KEY", "") == ""

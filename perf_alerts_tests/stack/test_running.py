@@ -16,6 +16,7 @@ from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_dagster.stack.dagster_home import StackRunning, holder, only_stack
 from perf_alerts_dagster.stack.running import frozen_settings, open_home
+from perf_alerts_dagster.stack.stack import CODE_SERVER
 from perf_alerts_tests.conftest import fresh_database
 from perf_alerts_tests.stack.real import System, real_system
 
@@ -185,6 +186,6 @@ def test_a_second_stack_over_the_same_databases_is_refused_and_a_standby_takes_o
         assert [f"process {supervisor}" in one["what"] for one in lease] == [True]
         assert len(other.running.members()) == 4
         mark = process_group.marks_of(other.state)
-        variables = process_group.environment(mark, "dagster api grpc")
+        variables = process_group.environment(mark, CODE_SERVER)
         url = load_settings(variables, None).dagster_database_url
         assert isinstance(url, SecretStr)

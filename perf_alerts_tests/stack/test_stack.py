@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
 from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER
+from perf_alerts_dagster.stack.stack import CODE_SERVER
 from perf_alerts_tests.stack.stacks import (
     LAUNCH,
     UP,
@@ -187,14 +188,14 @@ def test_a_taken_port_is_refused_before_anything_starts(running: Running, tmp_pa
 
 
 def test_a_killed_daemon_and_code_server_are_started_again(running: Running) -> None:
-    killed = [*running.part(f"{DAEMON_MODULE} run"), *running.part("dagster api grpc")]
+    killed = [*running.part(f"{DAEMON_MODULE} run"), *running.part(CODE_SERVER)]
     assert len(killed) == 2
 
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
 
     def again() -> bool:
-        found = [*running.part(f"{DAEMON_MODULE} run"), *running.part("dagster api grpc")]
+        found = [*running.part(f"{DAEMON_MODULE} run"), *running.part(CODE_SERVER)]
         return len(found) == 2 and not set(found) & set(killed)
 
     eventually(again, seconds=20, what="both are started again")

@@ -24,7 +24,7 @@ from perf_alerts_dagster.judging.standings.columns import COLUMNS, OTHER, Column
 from perf_alerts_dagster.judging.standings.model import Cell
 from perf_alerts_dagster.judging.standings.ports import Sort, StandingFilter
 from perf_alerts_dagster.notifications.timeline import Clock
-from perf_alerts_dagster.pages.marks import WORDS, gauge, odds, percent, sparkline, strip
+from perf_alerts_dagster.pages.desk.marks import WORDS, gauge, odds, percent, sparkline, strip
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, minus, rendered
 from perf_alerts_dagster.pages.session import session_of
 from perf_alerts_dagster.records.groups import ALL

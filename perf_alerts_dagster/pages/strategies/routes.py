@@ -16,9 +16,9 @@ from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.standings.figures import members_of
 from perf_alerts_dagster.judging.standings.model import STRIP, Cell, Member
-from perf_alerts_dagster.pages import report
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, rendered
 from perf_alerts_dagster.pages.session import session_of
+from perf_alerts_dagster.pages.strategies import report
 from perf_alerts_dagster.plots.of_life import life_plots
 from perf_alerts_dagster.plots.plot import Marker
 from perf_alerts_dagster.records.model import StrategyRecord, Words

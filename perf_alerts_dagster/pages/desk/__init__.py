@@ -1,0 +1,1 @@
+"""The desk: what is wrong, and how each strategy stands."""

@@ -1,0 +1,1 @@
+"""One strategy: its state, its plots and its rules."""
