@@ -39,7 +39,7 @@ class Picture:
     size: tuple[int, int] = DESK
     scheme: Scheme = "light"
     logged_in: bool = True
-    # What Dagster's UI, which is a script, shows when it is ready, and what is clicked then.
+    # A text that Dagster's UI, which is a script, shows when it is ready, and what is clicked then.
     ready: str = ""
     click: str = ""
 
@@ -115,9 +115,10 @@ def pictures(found: Sample) -> list[Picture]:
     incident = f"{found.pages}/incidents/{first['id']}"
     desk = f"{found.pages}/"
     run = f"{found.web_ui}/runs/{found.run_of('daily_pnl_check')}"
+    asset = f"{found.web_ui}/assets/performance_alerts/strategy/{first['strategy']}?view=checks"
+    shown = "tr:has(td:text-is('{}')) >> text=/Show/"
     return [
         Picture(name="desk", url=desk),
-        Picture(name="desk-dark", url=desk, scheme="dark"),
         Picture(name="desk-phone", url=desk, size=PHONE),
         Picture(name="strategy", url=strategy, size=(1280, 1180)),
         Picture(name="strategy-phone", url=strategy, size=PHONE, scheme="dark"),
@@ -125,14 +126,12 @@ def pictures(found: Sample) -> list[Picture]:
         Picture(name="incident", url=incident),
         Picture(name="incident-phone", url=incident, size=PHONE),
         Picture(name="link-phone", url=found.link(), size=PHONE, logged_in=False),
-        Picture(name="rules", url=f"{found.pages}/rules", size=(1280, 700)),
         Picture(name="alerts", url=f"{found.pages}/alerts", size=(1280, 700)),
-        Picture(name="system", url=f"{found.pages}/system", size=(1280, 700)),
-        Picture(name="ui-run", url=run, ready="text=STEP_OUTPUT"),
-        Picture(name="ui-catalog", url=f"{found.web_ui}/assets", ready="text=performance_alerts"),
-        Picture(
-            name="ui-schedules", url=f"{found.web_ui}/automation", ready="text=daily_pnl_check"
-        ),
+        Picture(name="rules", url=f"{found.pages}/rules", size=(1280, 700)),
+        Picture(name="ui-run", url=run, ready="STEP_OUTPUT"),
+        Picture(name="ui-plots", url=run, ready="STEP_OUTPUT", click=shown.format("plots")),
+        Picture(name="ui-catalog", url=asset, ready="projection"),
+        Picture(name="ui-schedules", url=f"{found.web_ui}/automation", ready="daily_pnl_check"),
     ]
 
 
@@ -157,11 +156,15 @@ def take(page: Page, picture: Picture) -> None:
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=picture.scheme, reduced_motion="reduce")
     page.goto(picture.url)
+    # A busy machine shows a page before Dagster has answered it.
+    while page.get_by_text("Dagster does not answer").count():
+        page.wait_for_timeout(5_000)
+        page.reload()
     if picture.ready:
-        page.locator(picture.ready).first.wait_for(timeout=60_000)
+        page.locator(f"text={picture.ready} >> visible=true").first.wait_for(timeout=120_000)
+        page.wait_for_timeout(2_000)
     if picture.click:
         page.locator(picture.click).first.click()
-    if picture.ready:
         page.wait_for_timeout(2_000)
     path = IMAGES / f"{picture.name}.png"
     page.screenshot(path=path, animations="disabled")

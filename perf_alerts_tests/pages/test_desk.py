@@ -82,7 +82,7 @@ async def test_the_state_the_worst_and_the_tiles_come_before_the_table() -> None
         "last message delivered today 17:01 UTC",
         "critical short_vol −15.0 % on Fri 30 Jan linus · nobody has answered. "
         "Do: is the row right?",
-        "Open incidents 2 1 critical, 1 warning; nobody answers 2",
+        "Open incidents 2 1 critical, 1 warning; 2 unanswered",
         "The desk, Fri 30 Jan −2.07 % USD −207,000: short_vol −170,000 (linus)",
         "Notified this week 2 weak signs on 1 more",
         "Cannot be judged 2 stat_arb_eu (grace) no recent data; new_ml (ada) too little data",

@@ -173,7 +173,7 @@ def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -
         said = f"{name} breaches {worst.title}{since}: {worst.message.rstrip('.')}; {judged}"
         if len(notified) > 1:
             said += f"; also {first_few([each.title for each in notified[1:]])}"
-    elif lacking == len(found):
+    elif 2 * lacking > len(found):
         said = f"{name} has too little data to be judged{f': {note}' if note else ''}; {judged}"
     else:
         said = f"{name} is within its limits, {judged}"

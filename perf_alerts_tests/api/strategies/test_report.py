@@ -94,6 +94,11 @@ BLIND = stored("no_data", Outcome.NO_DATA, message="newest row is of Mon")
         ),
         ([LACKING], "trend has too little data to be judged; judged for Fri 27 Nov."),
         (
+            [LACKING, LACKING, FINE],
+            "trend has too little data to be judged; judged for Fri 27 Nov; "
+            "2 of 3 rules not judged in full.",
+        ),
+        (
             [BLIND, FINE],
             "trend cannot be judged: newest row is of Mon; judged for Fri 27 Nov.",
         ),
