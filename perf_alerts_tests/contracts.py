@@ -26,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.defs.build import build_definitions
+from perf_alerts_dagster.executions.catalog import catalog_file, read_catalog
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import message_of, test_message
 from perf_alerts_dagster.notifications.text import Wording
@@ -220,6 +221,15 @@ def dagster_names() -> Json:
     """Jobs, ops, schedules, sensors, assets, partitions, tags and retries of the code location."""
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings({"ALERT_STATE_DIR": folder}, None)
+        listed = ("carry", "rates", "ada@example.com"), ("vol desk: \u00fc", None, "vol desk")
+        strategies = [
+            {"name": name, "group": group, "owner": owner, "is_group": False}
+            for name, group, owner in listed
+        ]
+        catalog_file(settings.state_dir).write_text(
+            json.dumps({"strategies": strategies, "left_out": 0}), encoding="utf-8"
+        )
+        assert len(read_catalog(settings.state_dir).strategies) == len(listed)
         repository = build_definitions(settings).get_repository_def()
         home = prepare_home(settings)
         files = (home / "workspace.yaml", Path(__file__).parents[1] / "workspace.yaml")
@@ -259,6 +269,9 @@ def dagster_names() -> Json:
             one.key.to_user_string(): {
                 "group": one.group_name,
                 "kinds": sorted(one.kinds),
+                "owners": sorted(one.owners),
+                "metadata": sorted(one.metadata),
+                "checks": sorted(check.name for check in one.check_keys),
                 "partitions": _partitions(one.partitions_def),
             }
             for one in specs
@@ -289,6 +302,10 @@ def _job(job: dg.JobDefinition) -> Json:
 
 
 def _partitions(found: object) -> Json:
+    if found is None:
+        return None
+    if isinstance(found, dg.DynamicPartitionsDefinition):
+        return {"dynamic": found.name}
     assert isinstance(found, dg.TimeWindowPartitionsDefinition)
     return {
         "first": found.start.isoformat(),
