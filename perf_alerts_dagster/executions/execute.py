@@ -1,7 +1,7 @@
 """One execution of one alert: read, plan, judge and record each due session, notify."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
@@ -16,6 +16,7 @@ from perf_alerts_dagster.executions.plan import (
     Changes,
     Plan,
     find_changes,
+    notes_of,
     plan_execution,
 )
 from perf_alerts_dagster.executions.plots import charts, keep_plots
@@ -95,22 +96,6 @@ def _worst_first(decisions: Decisions) -> tuple[Incident, ...]:
             ),
         )
     )
-
-
-def _notes(
-    reading: Reading, plan: Plan, changes: Sequence[str], repeats: Mapping[date, str]
-) -> tuple[str, ...]:
-    """Notes on the record, changes, repeated judgements and sessions left out, a line each."""
-    notes = [*reading.records.notes, *changes]
-    notes += [
-        f"{session} was judged already by run {run_id}, on the same data and settings and with "
-        "the same result; it was not recorded again"
-        for session, run_id in repeats.items()
-    ]
-    if plan.given_up:
-        further = "lie further back than one execution catches up (ALERT_CATCHUP_SESSIONS)"
-        notes.append(f"{plan.given_up} older due sessions {further} and were not judged")
-    return tuple(notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +272,7 @@ class Executor:
                 run_id=run_id,
                 executed_at=now,
                 judgements=judgements,
-                notes=(*_notes(reading, plan, changes.notes, repeats), *source.notes),
+                notes=(*notes_of(reading, plan, changes.notes, repeats), *source.notes),
                 gate=self.gate,
                 repeats=frozenset(repeats),
                 incidents=_worst_first(decisions),

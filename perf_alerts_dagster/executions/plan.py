@@ -178,3 +178,19 @@ def _restatement_notes(restated: Mapping[str, Comparison]) -> list[str]:
             + first_few(wholesale)
         )
     return notes
+
+
+def notes_of(
+    reading: Reading, plan: Plan, changes: Sequence[str], repeats: Mapping[date, str]
+) -> tuple[str, ...]:
+    """Notes on the record, changes, repeated judgements and sessions left out, a line each."""
+    notes = [*reading.records.notes, *changes]
+    notes += [
+        f"{session} was judged already by run {run_id}, on the same data and settings and with "
+        "the same result; it was not recorded again"
+        for session, run_id in repeats.items()
+    ]
+    if plan.given_up:
+        further = "lie further back than one execution catches up (ALERT_CATCHUP_SESSIONS)"
+        notes.append(f"{plan.given_up} older due sessions {further} and were not judged")
+    return tuple(notes)

@@ -4,10 +4,9 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
-from perf_alerts_dagster.pages import alerts, incidents, login, rules, silences, system
+from perf_alerts_dagster.pages import alerts, incidents, login, rules, silences, strategies, system
 from perf_alerts_dagster.pages.desk import routes as desk
 from perf_alerts_dagster.pages.rendering import PACKAGE, PageRoute, stylesheet
-from perf_alerts_dagster.pages.strategies import routes as strategies
 
 assets = APIRouter(include_in_schema=False, route_class=PageRoute)
 

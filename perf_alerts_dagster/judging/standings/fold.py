@@ -1,6 +1,6 @@
 """Fold a judgement into the standings that were kept before it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -62,27 +62,39 @@ def _folded(
     sessions = tuple(sorted({*known.sessions, session}))[-STRIP:]
     earlier = known.alerts.get(alert)
     is_newest = earlier is None or session >= earlier.as_of
-    by_rule: dict[str, list[Evaluation]] = {}
-    for each in evaluations:
-        by_rule.setdefault(each.rule, []).append(each)
+    aligned = _aligner(known.sessions, sessions)
+    cells = [cell_of(each) for each in evaluations]
+    by_rule: dict[str, list[tuple[Cell, Evaluation]]] = {}
+    for pair in zip(cells, evaluations, strict=True):
+        by_rule.setdefault(pair[1].rule, []).append(pair)
     rules: dict[str, RuleStanding] = {}
     for rule, one in known.rules.items():
         # A rule that does not apply any more has no standing.
         if rule in by_rule or one.alert != alert or not is_newest:
-            rules[rule] = replace(one, strip=_aligned(one.strip, known.sessions, sessions))
+            rules[rule] = replace(one, strip=aligned(one.strip))
     for rule, group in by_rule.items():
-        cell = max((cell_of(each) for each in group), key=lambda each: each.rank)
+        # The worst of its evaluations, the rarest of equals.
+        cell, worst = min(
+            group,
+            key=lambda pair: (-pair[0].rank, 1.0 if pair[1].p_year is None else pair[1].p_year),
+        )
         earlier_rule = rules.get(rule)
         strip = _marked(earlier_rule.strip if earlier_rule else "", sessions, session, cell)
         if earlier_rule and session < earlier_rule.as_of:
             rules[rule] = replace(earlier_rule, strip=strip)
         else:
-            rules[rule] = _standing(group, cell, judgement, strip)
-    alerts = {
-        name: replace(one, strip=_aligned(one.strip, known.sessions, sessions))
-        for name, one in known.alerts.items()
-    }
-    cell = _cell(judgement, summary, [cell_of(each) for each in evaluations])
+            rules[rule] = RuleStanding(
+                cell=cell,
+                alert=alert,
+                as_of=session,
+                value=worst.value,
+                limit=worst.limit,
+                p_year=worst.p_year,
+                notifies=bool(worst.notifies),
+                strip=strip,
+            )
+    alerts = {name: replace(one, strip=aligned(one.strip)) for name, one in known.alerts.items()}
+    cell = _cell(judgement, summary, cells)
     strip = _marked(alerts[alert].strip if earlier else "", sessions, session, cell)
     alerts[alert] = (
         AlertStanding(
@@ -110,12 +122,20 @@ def _folded(
     )
 
 
-def _aligned(strip: str, before: Sequence[date], sessions: Sequence[date]) -> str:
-    """A strip over other sessions than before."""
+def _aligner(before: Sequence[date], sessions: Sequence[date]) -> Callable[[str], str]:
+    """What aligns a strip over the sessions before with others, of which the newest are new."""
     if before == sessions:
-        return strip
-    codes = dict(zip(before, strip, strict=True))
-    return "".join(codes.get(session, _UNJUDGED) for session in sessions)
+        return str
+    kept = len(sessions) - 1
+    if sessions[:-1] == before[len(before) - kept :]:
+        return lambda strip: strip[len(strip) - kept :] + _UNJUDGED
+    places = {day: place for place, day in enumerate(before)}
+    wanted = [places.get(day) for day in sessions]
+
+    def aligned(strip: str) -> str:
+        return "".join(_UNJUDGED if place is None else strip[place] for place in wanted)
+
+    return aligned
 
 
 def _marked(strip: str, sessions: Sequence[date], session: date, cell: Cell) -> str:
@@ -126,27 +146,6 @@ def _marked(strip: str, sessions: Sequence[date], session: date, cell: Cell) -> 
         return strip
     place = sessions.index(session)
     return strip[:place] + cell.code + strip[place + 1 :]
-
-
-def _standing(
-    group: Sequence[Evaluation], cell: Cell, judgement: Judgement, strip: str
-) -> RuleStanding:
-    """The worst of a rule's evaluations, the rarest of equals."""
-    rarity = [1.0 if each.p_year is None else each.p_year for each in group]
-    worst = min(
-        (place for place, each in enumerate(group) if cell_of(each) is cell),
-        key=lambda place: rarity[place],
-    )
-    return RuleStanding(
-        cell=cell,
-        alert=judgement.alert,
-        as_of=judgement.as_of,
-        value=group[worst].value,
-        limit=group[worst].limit,
-        p_year=group[worst].p_year,
-        notifies=bool(group[worst].notifies),
-        strip=strip,
-    )
 
 
 def cells_of(judgement: Judgement) -> dict[str, Cell]:

@@ -120,22 +120,27 @@ class SqlStandings(StandingStore):
     def standings(
         self, wanted: StandingFilter | None = None, *, offset: int = 0, limit: int = 100
     ) -> StandingPage:
-        """Sorted and cut by the database: the bodies of one page are read."""
+        """Sorted and cut by the database by columns alone: the bodies of one page are read."""
         wanted = wanted or StandingFilter()
         found = _conditions(wanted)
         column = _rank(wanted) if wanted.sort is Sort.WORST else _COLUMNS[wanted.sort]
         order = (column.desc() if wanted.descending else column.asc()).nulls_last()
-        query = (
-            select(standings.c.strategy, standings.c.body)
+        keys = (
+            select(standings.c.strategy)
             .where(*found)
             .order_by(order, standings.c.p_year.asc().nulls_last(), standings.c.strategy)
             .offset(max(offset, 0))
             .limit(max(limit, 0))
         )
         with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
+            names = list(connection.scalars(keys))
+            bodies = select(standings.c.strategy, standings.c.body).where(
+                standings.c.strategy.in_(names)
+            )
+            known = {name: body for name, body in connection.execute(bodies)}
             count = connection.scalar(select(func.count()).select_from(standings).where(*found))
-        return StandingPage(rows=[_read(name, body) for name, body in rows], total=count or 0)
+        rows = [_read(name, known[name]) for name in names if name in known]
+        return StandingPage(rows=rows, total=count or 0)
 
     def one(self, strategy: str) -> Standing | None:
         """By its key."""

@@ -107,7 +107,10 @@ async def desk(request: Request) -> Response:
         asyncio.to_thread(resources.parts.store.watermark, DAILY_PNL_CHECK.name),
     )
     rows = [*leading, *data.rows]
-    columns = _columns([*rows, *groups[0]])
+    found = {row.strategy: worst(row.rules) for row in (*rows, *groups[0])}
+    used = {column for columns in found.values() for column in columns}
+    # Those that any of the rows has something in.
+    columns = [column for column in (*COLUMNS, OTHER) if column in used]
     link = _Links(
         {name: value for name, value in asked.items() if name in _LINKED}
         | ({"refresh": refresh} if refresh else {})
@@ -129,8 +132,8 @@ async def desk(request: Request) -> Response:
         severities=_severities(data.incidents.severities),
         sessions=[_session(each, clock) for each in data.sessions[:3]],
         worst=_worst(query, data.rows),
-        lines=[_line(row, columns, clock) for row in rows],
-        groups=[_line(row, columns, clock) for row in groups[0]],
+        lines=[_line(row, found[row.strategy], columns, clock) for row in rows],
+        groups=[_line(row, found[row.strategy], columns, clock) for row in groups[0]],
         groups_total=groups[1],
         columns=columns,
         heads=[(_HEADS[sort], link.sorted(sort, query), link.aria(sort, query)) for sort in _HEADS],
@@ -203,14 +206,12 @@ def _groups(resources: ApiResources, query: schemas.DeskQuery) -> tuple[list[sch
     return rows_of(resources, own), found.total - (len(found.rows) - len(own))
 
 
-def _columns(rows: Sequence[schemas.DeskRow]) -> list[Column]:
-    """The columns that any of the rows has something in."""
-    used = {column for row in rows for column in worst(row.rules)}
-    return [column for column in (*COLUMNS, OTHER) if column in used]
-
-
-def _line(row: schemas.DeskRow, columns: Sequence[Column], clock: Clock) -> Line:
-    found = worst(row.rules)
+def _line(
+    row: schemas.DeskRow,
+    found: Mapping[Column, tuple[str, schemas.RowRule]],
+    columns: Sequence[Column],
+    clock: Clock,
+) -> Line:
     marks = []
     for column in columns:
         rule, one = found.get(column, ("", None))

@@ -1,5 +1,6 @@
 import math
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from perf_alerts_tests.builders import a_record, noise, reader
 from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.incidents.incident_desk import fine, judged
+from perf_alerts_tests.server.apps import Proxy, serving
 from perf_alerts_tests.server.fakes import NOW
 
 FRIDAY = date(2026, 1, 2)
@@ -93,6 +95,28 @@ def test_a_strategy_that_was_not_judged_in_full_says_why() -> None:
         ("old", "breach", None),
         ("patchy", "partial", "no row of 2026-01-02"),
     ]
+
+
+async def test_a_page_reads_no_evaluations_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Proxy()
+    names = ["alpha", "beta", "gamma"]
+    proxy.history.found = [found(name, "a", Outcome.OK) for name in names]
+    asked: list[object] = []
+    whole = proxy.history.current
+
+    def current(**wanted: Any) -> list[StoredEvaluation]:
+        asked.append(wanted.get("strategies"))
+        return whole(**wanted)
+
+    monkeypatch.setattr(proxy.history, "judged_names", lambda: names)
+    monkeypatch.setattr(proxy.history, "current", current)
+    async with serving(proxy) as client:
+        first = (await client.get("/strategies", params={"limit": "2"})).json()
+        cursor = first["next_cursor"]
+        rest = (await client.get("/strategies", params={"limit": "2", "cursor": cursor})).json()
+    assert [one["strategy"] for one in (*first["data"], *rest["data"])] == names
+    assert rest["next_cursor"] is None
+    assert asked == [["alpha", "beta"], ["gamma"]]
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

@@ -28,6 +28,8 @@ def test_a_column_shows_its_worst_rule_and_of_equals_the_rarest() -> None:
         "mean_shortfall_252": found(Cell.WEAK, 0.1),
         "drawdown": found(Cell.OK, 0.01),
         "wipe_out": found(Cell.CRITICAL),
+        "decay_cusum": found(Cell.WARNING, 0.02),
+        "life_cusum": found(Cell.WEAK, 0.001),
         "flat_run": found(Cell.OK),
         "repeated_pnl": found(Cell.OK, 0.5),
     }
@@ -35,5 +37,6 @@ def test_a_column_shows_its_worst_rule_and_of_equals_the_rarest() -> None:
     assert named == {
         "mean": "mean_shortfall_252",
         "dd": "wipe_out",
+        "decay": "decay_cusum",
         "flat": "repeated_pnl",
     }

@@ -6,11 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.ports import StoredEvaluation
-from perf_alerts_dagster.judging.standings.model import Cell, RuleStanding, Standing
-from perf_alerts_dagster.pages.strategies.report import (
+from perf_alerts_dagster.api.strategies.report import (
     bar_words,
     bars_of,
     episodes_of,
@@ -20,6 +16,10 @@ from perf_alerts_dagster.pages.strategies.report import (
     sentence,
     years_of,
 )
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.judging.ports import StoredEvaluation
+from perf_alerts_dagster.judging.standings.model import Cell, RuleStanding, Standing
 from perf_alerts_tests.builders import a_record, noise, weekdays
 
 DAY = date(2026, 11, 27)

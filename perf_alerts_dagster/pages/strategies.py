@@ -8,6 +8,7 @@ from datetime import date
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.api.strategies import report
 from perf_alerts_dagster.api.strategies.stored import StrategyView, strategy_view
 from perf_alerts_dagster.core.wording import counted, day_words, money, percent
 from perf_alerts_dagster.http import inputs
@@ -18,7 +19,6 @@ from perf_alerts_dagster.judging.standings.figures import members_of
 from perf_alerts_dagster.judging.standings.model import STRIP, Cell, Member
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, rendered
 from perf_alerts_dagster.pages.session import session_of
-from perf_alerts_dagster.pages.strategies import report
 from perf_alerts_dagster.plots.of_life import life_plots
 from perf_alerts_dagster.plots.plot import Marker
 from perf_alerts_dagster.records.model import StrategyRecord, Words

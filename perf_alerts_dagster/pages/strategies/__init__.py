@@ -1,1 +1,0 @@
-"""One strategy: its state, its plots and its rules."""
