@@ -115,7 +115,7 @@ def pictures(found: Sample) -> list[Picture]:
     incident = f"{found.pages}/incidents/{first['id']}"
     desk = f"{found.pages}/"
     run = f"{found.web_ui}/runs/{found.run_of('daily_pnl_check')}"
-    asset = f"{found.web_ui}/assets/performance_alerts/strategy/{first['strategy']}?view=checks"
+    asset = f"{found.web_ui}/assets/performance_alerts/strategy/{first['strategy']}?view=checks&checkDetail=projection"
     shown = "tr:has(td:text-is('{}')) >> text=/Show/"
     return [
         Picture(name="desk", url=desk),
