@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
-from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.standings.model import (
     STRIP,
     AlertStanding,
@@ -86,7 +86,7 @@ def _folded(
             rules[rule] = RuleStanding(
                 cell=cell,
                 alert=alert,
-                as_of=session,
+                as_of=_day_of(worst, judgement, sessions),
                 value=worst.value,
                 limit=worst.limit,
                 p_year=worst.p_year,
@@ -107,19 +107,29 @@ def _folded(
         if is_newest
         else replace(alerts[alert], strip=strip)
     )
-    is_later = before is None or session >= before.session
+    is_later = all(session >= each.as_of for each in known.alerts.values())
+    # Before the daily check has judged it, what another alert says.
+    checked = alerts.get(DAILY_PNL_CHECK.name)
+    says = is_newest if alert == DAILY_PNL_CHECK.name else checked is None and is_later
     if member is not None and member.figures is None:
         member = replace(member, figures=known.figures)
     return Standing(
         strategy=known.strategy,
-        session=max(known.session, session),
-        judged_at=max(known.judged_at, judgement.judged_at),
-        provisional=judgement.provisional if is_later else known.provisional,
+        session=checked.as_of if checked else max(known.session, session),
+        judged_at=checked.judged_at if checked else max(known.judged_at, judgement.judged_at),
+        provisional=judgement.provisional if says else known.provisional,
         member=member if member is not None and is_later else known.member,
         rules=rules,
         alerts=alerts,
         sessions=sessions,
     )
+
+
+def _day_of(evaluation: Evaluation, judgement: Judgement, sessions: Sequence[date]) -> date:
+    """The session that an evaluation is of: most rules leave out the rows of an open one."""
+    if evaluation.provisional or not judgement.provisional:
+        return judgement.as_of
+    return max((each for each in sessions if each < judgement.as_of), default=judgement.as_of)
 
 
 def _aligner(before: Sequence[date], sessions: Sequence[date]) -> Callable[[str], str]:
@@ -158,14 +168,11 @@ def cells_of(judgement: Judgement) -> dict[str, Cell]:
 
 
 def _cell(judgement: Judgement, summary: Summary, cells: Sequence[Cell]) -> Cell:
-    """An alert's cell: of what lacks data only the daily check's, which has the rules that count.
+    """An alert's cell: the worst of what has enough data, and else that nothing has.
 
-    The others may wait for a month or a year without anything being wrong.
+    Without a breach the daily check's is the summary, since it has the rules that count.
     """
-    worst = max((each for each in cells), key=lambda each: each.rank)
-    if summary.outcome in UNMEASURED or worst in (Cell.WARNING, Cell.CRITICAL):
-        return worst
     if summary.outcome is not Outcome.BREACH and judgement.alert == DAILY_PNL_CHECK.name:
         return Cell(summary.outcome.value)
-    signs = [each for each in cells if each in (Cell.WEAK, Cell.INFO)]
-    return max(signs, key=lambda each: each.rank, default=Cell.OK)
+    known = [each for each in cells if each is not Cell.INSUFFICIENT_DATA]
+    return max(known, key=lambda each: each.rank, default=Cell.INSUFFICIENT_DATA)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 
@@ -49,6 +50,9 @@ class Cell(StrEnum):
 _RANKS = {cell: rank for rank, cell in enumerate(Cell)}
 _LETTERS = dict(zip(Cell, ("", "·", "i", "w", "?", "~", "!", "∅", "×", "!!"), strict=True))
 _CODES = dict(zip(Cell, (" ", ".", "i", "w", "?", "~", "1", "0", "x", "2"), strict=True))
+# What says nothing of a strategy that the daily check has not judged.
+_QUIET = (Cell.OK, Cell.INSUFFICIENT_DATA)
+_UNSAID = str.maketrans({_CODES[cell]: _CODES[Cell.UNJUDGED] for cell in _QUIET})
 BY_CODE = {code: cell for cell, code in _CODES.items()}
 
 
@@ -143,8 +147,9 @@ class AlertStanding:
 class Standing:
     """How one strategy or group stands.
 
-    `session` is the newest judged one, `provisional` whether it was still open. `rules` and
-    `alerts` are by id and by name, `sessions` the newest judged ones, at most 90, oldest first.
+    `session` is the newest that the daily check judged, before its first any other alert;
+    `provisional`: it was still open then. `rules` and `alerts` are by id and by name,
+    `sessions` the newest judged ones, at most 90, oldest first.
     """
 
     strategy: str
@@ -163,14 +168,27 @@ class Standing:
 
     @property
     def cell(self) -> Cell:
-        """The worst of its alerts."""
-        cells = (each.cell for each in self.alerts.values())
-        return max(cells, key=lambda each: each.rank, default=Cell.UNJUDGED)
+        """The worst of its alerts; unjudged before the daily check unless something is wrong.
+
+        The other alerts may wait for a month or a year of data without anything being wrong.
+        """
+        return max(
+            (each.cell for each in self._saying), key=lambda one: one.rank, default=Cell.UNJUDGED
+        )
+
+    @property
+    def _saying(self) -> list[AlertStanding]:
+        """The alerts that say something of it."""
+        return [
+            each
+            for name, each in self.alerts.items()
+            if name == DAILY_PNL_CHECK.name or each.cell not in _QUIET
+        ]
 
     @property
     def note(self) -> str:
         """Why it is not judged, or not in full; empty where it is."""
-        worst = sorted(self.alerts.values(), key=lambda each: -each.cell.rank)
+        worst = sorted(self._saying, key=lambda each: -each.cell.rank)
         return next((each.note for each in worst if each.note), "")
 
     @property
@@ -184,8 +202,11 @@ class Standing:
 
     @property
     def strip(self) -> str:
-        """The worst `Cell.code` of each session."""
-        strips = [each.strip for each in self.alerts.values()]
+        """The worst `Cell.code` of each session, as in `cell`."""
+        strips = [
+            each.strip if name == DAILY_PNL_CHECK.name else each.strip.translate(_UNSAID)
+            for name, each in self.alerts.items()
+        ]
         return "".join(
             max(codes, key=lambda code: BY_CODE[code].rank) for codes in zip(*strips, strict=True)
         )

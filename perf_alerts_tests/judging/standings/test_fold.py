@@ -8,7 +8,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Outcome
-from perf_alerts_dagster.judging.standings.fold import fold
+from perf_alerts_dagster.judging.standings.fold import cells_of, fold
 from perf_alerts_dagster.judging.standings.model import (
     STRIP,
     Cell,
@@ -177,3 +177,36 @@ def test_nothing_judged_has_no_state() -> None:
 def test_every_cell_has_a_letter_and_a_code_of_its_own() -> None:
     assert len({cell.letter for cell in Cell}) == len({cell.code for cell in Cell}) == len(Cell)
     assert all(len(cell.code) == 1 for cell in Cell)
+
+
+def test_nothing_is_said_to_be_well_before_the_daily_check_has_judged_it() -> None:
+    weekly = folded(of(fine(), alert=WEEKLY))
+    bad = folded(of(breach(), alert=WEEKLY))
+
+    assert (weekly.cell, weekly.strip, weekly.session) == (Cell.UNJUDGED, " ", MONDAY)
+    assert (bad.cell, bad.strip) == (Cell.WARNING, "1")
+    assert folded(of(fine(), alert=WEEKLY), of(fine())).cell is Cell.OK
+
+
+def test_a_session_that_the_daily_check_missed_is_not_the_one_it_was_judged_for() -> None:
+    kept = fold({}, of(fine(), provisional=True), {"trend": Member(figures=FIGURES)})
+    newer = Member(owner="ada", figures=FIGURES)
+    found = fold(kept, of(fine(), alert=WEEKLY, as_of=TUESDAY), {"trend": newer})["trend"]
+    older = fold({"trend": found}, of(fine(), alert=WEEKLY), {"trend": Member()})["trend"]
+
+    assert (found.session, found.provisional, found.member) == (MONDAY, True, newer)
+    assert (found.sessions, older.member) == ((MONDAY, TUESDAY), newer)
+
+
+def test_an_alert_with_too_little_data_everywhere_is_not_ok() -> None:
+    lacking = of(LACKING, alert=WEEKLY)
+    assert cells_of(lacking) == {"trend": Cell.INSUFFICIENT_DATA}
+    assert folded(of(fine()), lacking).strip == "."
+
+
+def test_a_rule_that_leaves_out_the_open_session_is_of_the_one_before() -> None:
+    open_row = breach(rule="daily_exceedance", provisional=True)
+    found = folded(of(fine()), of(fine(), open_row, as_of=TUESDAY, provisional=True))
+
+    assert found.rules["max_drawdown"].as_of == MONDAY
+    assert found.rules["daily_exceedance"].as_of == TUESDAY
