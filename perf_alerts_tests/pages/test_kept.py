@@ -164,6 +164,59 @@ async def test_what_is_kept_is_bounded_and_never_a_secret(
     assert (back.status_code, "evil" in back.text) == (200, False)
 
 
+async def test_the_page_opens_at_the_first_field_that_was_filled_in(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    action, fields = form_in((await expired(proxy, page)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
+
+    assert re.findall(r'id="([^"]*)"[^>]* autofocus>', back.text) == ["comment"]
+    assert "autofocus" not in (await page.get(action)).text
+
+
+@pytest.mark.parametrize(
+    ("page_of", "form"),
+    [
+        ("/silences", ("/silences/add", "strategy", "event", "starts_at", "ends_at", "reason")),
+        ("/alerts", ("/alerts/run/daily_pnl_check", "as_of")),
+        ("/alerts", ("/alerts/disable/daily_pnl_check", "reason", "until")),
+        ("/rules/drawdown", ("/rules/drawdown/limits", "drawdown_warning")),
+        ("/rules/mandates", ("/rules/mandates/set", "drawdown", "daily_loss")),
+        ("/system", ("/system/keys", "name", "expires_at")),
+    ],
+)
+async def test_every_form_is_shown_again_with_all_that_was_typed(
+    proxy: Proxy, page: httpx.AsyncClient, page_of: str, form: tuple[str, ...]
+) -> None:
+    sent_to, *names = form
+    typed = {name: f"typed {place}" for place, name in enumerate(names)}
+    action, fields = form_in((await page.post(sent_to, data=typed)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["admin"]})
+
+    assert (back.status_code, action) == (200, page_of)
+    for name, text in typed.items():
+        assert re.search(rf'name="{name}"[^>]* value="{text}"[^>]* autofocus', back.text), name
+
+
+async def test_what_was_chosen_in_a_filtered_list_is_shown_again_in_that_list(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    (event,) = proxy.incidents.event_rows
+    path = "/incidents?status=all&text=e&order=newest"
+    await login(page)
+    chosen = {f"event_{event}": "1", "comment": TYPED, "answer": "acknowledge"}
+    form = {"form_word": await word(page, path), **chosen}
+    proxy.time.now += timedelta(minutes=61)
+    action, fields = form_in((await page.post(path, data=form)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
+
+    assert (action.replace("&amp;", "&"), back.status_code) == (path, 200)
+    assert re.search(rf'name="event_{event}"[^>]* checked', back.text)
+    assert '<option value="newest" selected>' in back.text
+    assert "saw" in back.text
+    assert is_untouched(proxy)
+
+
 async def test_a_form_without_anything_typed_leads_to_its_page(
     proxy: Proxy, page: httpx.AsyncClient
 ) -> None:
@@ -198,5 +251,5 @@ def test_the_text_of_one_form_is_not_shown_in_another() -> None:
     assert kept("resolve")["comment"] == "x"
     assert kept("acknowledge")["comment"] == ""
     assert Kept("x", {"comment": "x" * 17_000})["comment"] == ""
-    assert Kept("x", {f"f{number}": "x" for number in range(24)})["f0"] == "x"
-    assert Kept("x", {f"f{number}": "x" for number in range(25)})["f0"] == ""
+    assert Kept("x", {f"f{number}": "x" for number in range(56)})["f0"] == "x"
+    assert Kept("x", {f"f{number}": "x" for number in range(57)})["f0"] == ""
