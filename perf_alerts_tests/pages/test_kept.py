@@ -30,7 +30,7 @@ def form_in(text: str) -> tuple[str, dict[str, str]]:
         r'<form method="post" action="([^"]*)" class="panel">(.*?)</form>', text, re.DOTALL
     )[0]
     fields = re.findall(r'name="([^"]*)"[^>]*? value="([^"]*)"', form)
-    return action, {name: html.unescape(value) for name, value in fields}
+    return html.unescape(action), {name: html.unescape(value) for name, value in fields}
 
 
 def is_untouched(proxy: Proxy) -> bool:
@@ -210,7 +210,7 @@ async def test_what_was_chosen_in_a_filtered_list_is_shown_again_in_that_list(
     action, fields = form_in((await page.post(path, data=form)).text)
     back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
 
-    assert (action.replace("&amp;", "&"), back.status_code) == (path, 200)
+    assert (action, back.status_code) == (path, 200)
     assert re.search(rf'name="event_{event}"[^>]* checked', back.text)
     assert '<option value="newest" selected>' in back.text
     assert "saw" in back.text
