@@ -2,15 +2,27 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.pages.session import Kept
-from perf_alerts_tests.pages.test_routes import COOKIE, browser, login, path_of, proxy, word
+from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
+from perf_alerts_tests.pages.test_routes import (
+    COOKIE,
+    browser,
+    decayed,
+    gone,
+    login,
+    path_of,
+    proxy,
+    word,
+)
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
 __all__ = ["proxy"]
@@ -196,6 +208,51 @@ async def test_every_form_is_shown_again_with_all_that_was_typed(
     assert (back.status_code, action) == (200, page_of)
     for name, text in typed.items():
         assert re.search(rf'name="{name}"[^>]* value="{text}"[^>]* autofocus', back.text), name
+
+
+@pytest.mark.parametrize(
+    ("made", "form", "typed"),
+    [
+        (decayed, "rebaseline", {"from": "2026-01-02", "haircut": "35", "reason": "crowded"}),
+        (gone, "retire", {"from": "2026-01-02", "reason": "closed"}),
+    ],
+)
+async def test_a_decision_about_a_strategy_is_shown_again_and_not_taken(
+    proxy: Proxy,
+    page: httpx.AsyncClient,
+    made: Callable[[Proxy, httpx.AsyncClient], Awaitable[str]],
+    form: str,
+    typed: dict[str, str],
+) -> None:
+    path = await made(proxy, page)
+    sent = typed | {"form_word": await word(page, path)}
+    proxy.time.now += timedelta(minutes=61)
+    action, fields = form_in((await page.post(f"{path}/{form}", data=sent)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
+
+    assert (back.status_code, action) == (200, path)
+    for name, text in typed.items():
+        assert re.search(rf'name="{name}"[^>]* value="{text}"[^>]* autofocus>', back.text), name
+    kept = proxy.desk.kept()
+    assert (kept.baselines, kept.retired) == ({}, {})
+
+
+async def test_only_this_incident_stays_chosen_where_the_session_ended(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    lifecycle = Lifecycle(store=proxy.incidents, settings=NotificationSettings())
+    both = (breach(strategy="short_vol", rule=rule) for rule in ("rolling_sharpe", "mean_shift"))
+    proxy.incidents.add_judgement(judged(*both, run_id="both"))
+    lifecycle.apply_judgements(DAILY, run_id="both", now=proxy.time())
+    one = [each.id for each in proxy.incidents.by_id.values() if each.rule == "rolling_sharpe"]
+    path = f"/incidents/{one[-1]}"
+    typed = {"of": "event", "only": "1", "comment": "a roll"}
+    action, fields = form_in((await page.post(f"{path}/acknowledge", data=typed)).text)
+    back = (await page.post(action, data=fields | {"api_key": KEYS["operator"]})).text
+
+    assert re.search(r"<details open>\s*<summary>For all 2 incidents", back)
+    assert re.search(r'name="only" value="1" checked>', back)
+    assert is_untouched(proxy)
 
 
 async def test_what_was_chosen_in_a_filtered_list_is_shown_again_in_that_list(
