@@ -115,7 +115,8 @@ def pictures(found: Sample) -> list[Picture]:
     incident = f"{found.pages}/incidents/{first['id']}"
     desk = f"{found.pages}/"
     run = f"{found.web_ui}/runs/{found.run_of('daily_pnl_check')}"
-    asset = f"{found.web_ui}/assets/performance_alerts/strategy/{first['strategy']}?view=checks"
+    asset = f"{found.web_ui}/assets/performance_alerts/strategy/{first['strategy']}"
+    checks = f"{asset}?view=checks&checkDetail=projection"
     shown = "tr:has(td:text-is('{}')) >> text=/Show/"
     return [
         Picture(name="desk", url=desk),
@@ -130,7 +131,7 @@ def pictures(found: Sample) -> list[Picture]:
         Picture(name="rules", url=f"{found.pages}/rules", size=(1280, 700)),
         Picture(name="ui-run", url=run, ready="STEP_OUTPUT"),
         Picture(name="ui-plots", url=run, ready="STEP_OUTPUT", click=shown.format("plots")),
-        Picture(name="ui-catalog", url=asset, ready="projection"),
+        Picture(name="ui-catalog", url=checks, ready="projection"),
         Picture(name="ui-schedules", url=f"{found.web_ui}/automation", ready="daily_pnl_check"),
     ]
 

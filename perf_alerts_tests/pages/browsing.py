@@ -95,9 +95,14 @@ _CONTROLS = """() => {
 _FOCUSED = """() => {
   const each = document.activeElement;
   const style = getComputedStyle(each);
-  const shown = style.outlineStyle !== "none" || style.boxShadow !== "none";
+  // Within a field of a date the browser marks the part of it.
+  const shown = style.outlineStyle !== "none" || style.boxShadow !== "none"
+    || (each.type || "").startsWith("date");
   return [each.dataset.place === undefined ? -1 : Number(each.dataset.place), shown];
 }"""
+
+
+_PARTS_OF_A_DATE = 7
 
 
 def lost_to_the_keyboard(page: Page) -> list[str]:
@@ -107,10 +112,11 @@ def lost_to_the_keyboard(page: Page) -> list[str]:
     """
     controls: list[str] = page.evaluate(_CONTROLS)
     reached: dict[int, bool] = {}
-    for _ in range(len(controls) + 2):
+    dates = sum('type="date' in each for each in controls)
+    for _ in range(len(controls) + 2 + dates * _PARTS_OF_A_DATE):
         page.keyboard.press("Tab")
         place, shown = page.evaluate(_FOCUSED)
-        reached[place] = shown
+        reached[place] = shown or reached.get(place, False)
     return [
         each
         for place, each in enumerate(controls)

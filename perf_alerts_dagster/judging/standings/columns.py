@@ -82,7 +82,11 @@ def column_of(rule: str) -> Column:
 
 
 def worst(rules: Mapping[str, F]) -> dict[Column, tuple[str, F]]:
-    """The worst rule of each column, the rarest of equals, with its id."""
+    """The worst rule of each column, the rarest of equals, with its id.
+
+    One that has too little data stands for its column only where no other has judged it: what the
+    column asks is answered.
+    """
     found: dict[Column, tuple[str, F]] = {}
     for rule, standing in rules.items():
         column = column_of(rule)
@@ -93,4 +97,6 @@ def worst(rules: Mapping[str, F]) -> dict[Column, tuple[str, F]]:
 
 
 def _badness(standing: Found) -> tuple[int, float]:
-    return standing.cell.rank, -1.0 if standing.p_year is None else -standing.p_year
+    is_lacking = standing.cell is Cell.INSUFFICIENT_DATA
+    rank = Cell.UNJUDGED.rank if is_lacking else standing.cell.rank
+    return rank, -1.0 if standing.p_year is None else -standing.p_year

@@ -40,3 +40,10 @@ def test_a_column_shows_its_worst_rule_and_of_equals_the_rarest() -> None:
         "decay": "decay_cusum",
         "flat": "repeated_pnl",
     }
+
+
+def test_too_little_data_for_one_rule_hides_nothing_that_another_found() -> None:
+    lacking = found(Cell.INSUFFICIENT_DATA)
+    rules = {"interval_breach": found(Cell.OK), "pnl_deviation": lacking, "drawdown": lacking}
+    cells = {column.name: standing.cell for column, (_, standing) in worst(rules).items()}
+    assert cells == {"band": Cell.OK, "dd": Cell.INSUFFICIENT_DATA}
