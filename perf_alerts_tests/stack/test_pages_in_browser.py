@@ -26,6 +26,8 @@ QUIET = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+# For a machine that is busy.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         made.start()
         run = made.running.launch(DAILY)
         eventually(
-            lambda: made.running.status(run) == "SUCCESS", seconds=60, what="the run succeeds"
+            lambda: made.running.status(run) == "SUCCESS", seconds=180, what="the run succeeds"
         )
         yield made
 
