@@ -325,19 +325,24 @@ async def _login_with_form(request: Request, page: str, fields: dict[str, str]) 
 
 
 def _page_of_form(request: Request) -> str | None:
-    """The page whose form was sent: the longest beginning of its path that a page answers."""
+    """The page whose form was sent: the longest beginning of its path that a page answers.
+
+    With its query where the form was sent to the page itself, which lists what that asks for.
+    """
     path: str = request.scope["path"]
+    query = request.scope["query_string"].decode("latin-1")
     while is_page(path):
         scope = {**request.scope, "method": "GET", "path": path}
         found = [route.matches(scope)[0] for route in request.app.router.routes]
         if Match.FULL in found:
-            return path
-        path = path.rpartition("/")[0]
+            return f"{path}?{query}" if query else path
+        path, query = path.rpartition("/")[0], ""
     return None
 
 
-async def _shown_again(request: Request, path: str, kept: Kept, token: str = "") -> Response:
-    """The page at a path with what was typed, for the session of the request or of a new token."""
+async def _shown_again(request: Request, page: str, kept: Kept, token: str = "") -> Response:
+    """A page with what was typed, for the session of the request or of a new token."""
+    path, _, query = page.partition("?")
     state = {**request.scope["state"], "kept": kept, "note": _SHOWN_AGAIN}
     for name in ("session", "fields"):
         state.pop(name, None)
@@ -350,7 +355,7 @@ async def _shown_again(request: Request, path: str, kept: Kept, token: str = "")
         "method": "GET",
         "path": path,
         "raw_path": quote(path).encode(),
-        "query_string": b"",
+        "query_string": query.encode("latin-1"),
         "headers": headers,
         "state": state,
     }

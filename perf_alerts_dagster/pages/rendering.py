@@ -82,13 +82,10 @@ _HINTS: Mapping[int, str] = {
     **dict.fromkeys((502, 503, 504), _AGAIN),
 }
 _NEXT = re.compile(
-    r"(/|/[a-z]{1,64}(?:/[0-9a-f]{8,64})?|/strategies/[A-Za-z0-9._~%:()-]{1,600})"
+    r"(/|/[a-z]{1,64}(?:/(?!\.{1,2}(?:\?|$))[A-Za-z0-9._~%:()-]{1,600})?)"
     r"(\?[A-Za-z0-9_=&.%+-]{0,600})?",
     re.ASCII,
 )
-# Not one within a word, a date or a range.
-_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
-
 # Not one within a word, a date or a range.
 _HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
@@ -137,7 +134,18 @@ def rendered(
 ) -> Response:
     """The HTML of a page; `session` is None before the login."""
     kept = session.kept if session else Kept()
-    text = _environment().get_template(template).render(session=session, kept=kept, **values)
+    is_again = bool(session and session.note)
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            session=session,
+            kept=kept,
+            # Of a page that is shown again: it opens at the first field that was filled in.
+            focus=lambda typed: " autofocus" if is_again and typed else "",
+            **values,
+        )
+    )
     return Response(
         text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
     )

@@ -105,7 +105,7 @@ async def test_rows_are_the_whole_desk_then_the_worst_and_groups_are_folded() ->
         "critical −15.0 % on Fri 30 Jan",
         "−15.00 %",
         "0.0 %",
-        "< 1 in 700",
+        "&lt; 1 in 700",
     ):
         assert said in row
     assert 'title="critical: interval breach −12.0 %, limit −10.0 %">!!' in text

@@ -2,15 +2,27 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.pages.session import Kept
-from perf_alerts_tests.pages.test_routes import COOKIE, browser, login, path_of, proxy, word
+from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
+from perf_alerts_tests.pages.test_routes import (
+    COOKIE,
+    browser,
+    decayed,
+    gone,
+    login,
+    path_of,
+    proxy,
+    word,
+)
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
 __all__ = ["proxy"]
@@ -30,7 +42,7 @@ def form_in(text: str) -> tuple[str, dict[str, str]]:
         r'<form method="post" action="([^"]*)" class="panel">(.*?)</form>', text, re.DOTALL
     )[0]
     fields = re.findall(r'name="([^"]*)"[^>]*? value="([^"]*)"', form)
-    return action, {name: html.unescape(value) for name, value in fields}
+    return html.unescape(action), {name: html.unescape(value) for name, value in fields}
 
 
 def is_untouched(proxy: Proxy) -> bool:
@@ -164,6 +176,104 @@ async def test_what_is_kept_is_bounded_and_never_a_secret(
     assert (back.status_code, "evil" in back.text) == (200, False)
 
 
+async def test_the_page_opens_at_the_first_field_that_was_filled_in(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    action, fields = form_in((await expired(proxy, page)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
+
+    assert re.findall(r'id="([^"]*)"[^>]* autofocus>', back.text) == ["comment"]
+    assert "autofocus" not in (await page.get(action)).text
+
+
+@pytest.mark.parametrize(
+    ("page_of", "form"),
+    [
+        ("/silences", ("/silences/add", "strategy", "event", "starts_at", "ends_at", "reason")),
+        ("/alerts", ("/alerts/run/daily_pnl_check", "as_of")),
+        ("/alerts", ("/alerts/disable/daily_pnl_check", "reason", "until")),
+        ("/rules/drawdown", ("/rules/drawdown/limits", "drawdown_warning")),
+        ("/rules/mandates", ("/rules/mandates/set", "drawdown", "daily_loss")),
+        ("/system", ("/system/keys", "name", "expires_at")),
+    ],
+)
+async def test_every_form_is_shown_again_with_all_that_was_typed(
+    proxy: Proxy, page: httpx.AsyncClient, page_of: str, form: tuple[str, ...]
+) -> None:
+    sent_to, *names = form
+    typed = {name: f"typed {place}" for place, name in enumerate(names)}
+    action, fields = form_in((await page.post(sent_to, data=typed)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["admin"]})
+
+    assert (back.status_code, action) == (200, page_of)
+    for name, text in typed.items():
+        assert re.search(rf'name="{name}"[^>]* value="{text}"[^>]* autofocus', back.text), name
+
+
+@pytest.mark.parametrize(
+    ("made", "form", "typed"),
+    [
+        (decayed, "rebaseline", {"from": "2026-01-02", "haircut": "35", "reason": "crowded"}),
+        (gone, "retire", {"from": "2026-01-02", "reason": "closed"}),
+    ],
+)
+async def test_a_decision_about_a_strategy_is_shown_again_and_not_taken(
+    proxy: Proxy,
+    page: httpx.AsyncClient,
+    made: Callable[[Proxy, httpx.AsyncClient], Awaitable[str]],
+    form: str,
+    typed: dict[str, str],
+) -> None:
+    path = await made(proxy, page)
+    sent = typed | {"form_word": await word(page, path)}
+    proxy.time.now += timedelta(minutes=61)
+    action, fields = form_in((await page.post(f"{path}/{form}", data=sent)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
+
+    assert (back.status_code, action) == (200, path)
+    for name, text in typed.items():
+        assert re.search(rf'name="{name}"[^>]* value="{text}"[^>]* autofocus>', back.text), name
+    kept = proxy.desk.kept()
+    assert (kept.baselines, kept.retired) == ({}, {})
+
+
+async def test_only_this_incident_stays_chosen_where_the_session_ended(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    lifecycle = Lifecycle(store=proxy.incidents, settings=NotificationSettings())
+    both = (breach(strategy="short_vol", rule=rule) for rule in ("rolling_sharpe", "mean_shift"))
+    proxy.incidents.add_judgement(judged(*both, run_id="both"))
+    lifecycle.apply_judgements(DAILY, run_id="both", now=proxy.time())
+    one = [each.id for each in proxy.incidents.by_id.values() if each.rule == "rolling_sharpe"]
+    path = f"/incidents/{one[-1]}"
+    typed = {"of": "event", "only": "1", "comment": "a roll"}
+    action, fields = form_in((await page.post(f"{path}/acknowledge", data=typed)).text)
+    back = (await page.post(action, data=fields | {"api_key": KEYS["operator"]})).text
+
+    assert re.search(r"<details open>\s*<summary>For all 2 incidents", back)
+    assert re.search(r'name="only" value="1" checked>', back)
+    assert is_untouched(proxy)
+
+
+async def test_what_was_chosen_in_a_filtered_list_is_shown_again_in_that_list(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    (event,) = proxy.incidents.event_rows
+    path = "/incidents?status=all&text=e&order=newest"
+    await login(page)
+    chosen = {f"event_{event}": "1", "comment": TYPED, "answer": "acknowledge"}
+    form = {"form_word": await word(page, path), **chosen}
+    proxy.time.now += timedelta(minutes=61)
+    action, fields = form_in((await page.post(path, data=form)).text)
+    back = await page.post(action, data=fields | {"api_key": KEYS["operator"]})
+
+    assert (action, back.status_code) == (path, 200)
+    assert re.search(rf'name="event_{event}"[^>]* checked', back.text)
+    assert '<option value="newest" selected>' in back.text
+    assert "saw" in back.text
+    assert is_untouched(proxy)
+
+
 async def test_a_form_without_anything_typed_leads_to_its_page(
     proxy: Proxy, page: httpx.AsyncClient
 ) -> None:
@@ -198,5 +308,5 @@ def test_the_text_of_one_form_is_not_shown_in_another() -> None:
     assert kept("resolve")["comment"] == "x"
     assert kept("acknowledge")["comment"] == ""
     assert Kept("x", {"comment": "x" * 17_000})["comment"] == ""
-    assert Kept("x", {f"f{number}": "x" for number in range(24)})["f0"] == "x"
-    assert Kept("x", {f"f{number}": "x" for number in range(25)})["f0"] == ""
+    assert Kept("x", {f"f{number}": "x" for number in range(56)})["f0"] == "x"
+    assert Kept("x", {f"f{number}": "x" for number in range(57)})["f0"] == ""

@@ -67,9 +67,9 @@ async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
         await page.keyboard.type(KEYS["operator"])
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(f"{url}{path}")
-        await page.locator("#ack_comment").fill(TYPED)
+        await page.get_by_label("Comment").fill(TYPED)
         proxy.time.now += timedelta(minutes=61)
-        await page.locator("form[action$=acknowledge] button").first.click()
+        await page.get_by_role("button", name="I look after it").click()
 
         await expect(page.get_by_role("alert")).to_contain_text("nothing was sent")
         await is_sound(page, width)
@@ -81,13 +81,14 @@ async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
         await page.get_by_label("API key").fill(KEYS["operator"])
         await page.keyboard.press("Enter")
 
-        await expect(page.locator("#ack_comment")).to_have_value(TYPED)
-        await expect(page.locator("#res_comment")).to_have_value("")
+        await expect(page.get_by_label("Comment")).to_have_value(TYPED)
+        await expect(page.get_by_label("Comment")).to_be_focused()
+        await expect(page.get_by_label("Comment")).to_be_in_viewport()
         await expect(page.get_by_role("status")).to_contain_text("Nothing was sent yet")
         assert page.url == f"{url}{path}"
         assert {one.status for one in proxy.incidents.by_id.values()} == {Status.OPEN}
         assert "gap" not in repr(await page.context.cookies())
-        await page.locator("form[action$=acknowledge] button").first.click()
+        await page.get_by_role("button", name="I look after it").click()
         await expect(page.locator(".timeline")).to_contain_text('the "gap" is <known>')
         assert said == []
 

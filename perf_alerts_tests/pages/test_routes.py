@@ -108,8 +108,25 @@ async def test_a_login_leads_back_to_the_page_that_was_asked_for(
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        "/rules/drawdown",
+        "/rules/mandates?strategy=short_vol",
+        "/system/audit?action=login",
+        "/system/docs",
+        "/strategies/group%3Avol",
+    ],
+)
+async def test_a_login_leads_back_to_what_is_below_a_page(
+    page: httpx.AsyncClient, asked: str
+) -> None:
+    assert (await login(page, next_=asked)).headers["location"] == asked
+
+
+@pytest.mark.parametrize(
     "evil",
     [
+        "/incidents/..",
         "//evil.example",
         "https://evil.example",
         "/\\evil.example",

@@ -23,6 +23,7 @@ NEEDS: dict[tuple[str, str], Permission | str] = {
     ("GET", "/auth/me"): ANYONE,
     ("POST", "/auth/logout"): ANYONE,
     ("GET", "/schedule/status"): Permission.VIEW_STATUS,
+    ("GET", "/desk"): Permission.VIEW_STATUS,
     ("GET", "/strategies"): Permission.VIEW_STATUS,
     ("GET", "/strategies/{name}"): Permission.VIEW_STATUS,
     ("GET", "/strategies/{name}/series"): Permission.VIEW_STATUS,

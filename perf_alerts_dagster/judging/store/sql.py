@@ -27,7 +27,6 @@ from perf_alerts_dagster.judging.ports import (
     Period,
     StoredEvaluation,
 )
-from perf_alerts_dagster.judging.standings.fold import cells_of
 from perf_alerts_dagster.judging.standings.model import Member
 from perf_alerts_dagster.judging.store import standings
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -115,6 +114,9 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
 
 def _add(connection: Connection, judgement: Judgement) -> bool:
     """Whether it is new."""
+    # The proxy alone reads this store, and loads no rules.
+    from perf_alerts_dagster.judging.standings.fold import cells_of
+
     row: dict[str, Any] = {name: getattr(judgement, name) for name in _JUDGEMENT}
     row["seed"] = int(row["seed"])
     row["cells"] = dict(Counter(map(str, cells_of(judgement).values())))

@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, or
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Judgement
-from perf_alerts_dagster.judging.standings.fold import fold
 from perf_alerts_dagster.judging.standings.model import Cell, Member, Standing
 from perf_alerts_dagster.judging.standings.ports import (
     Sort,
@@ -55,6 +54,9 @@ def keep(
         members: See `fold`.
         earlier: The newest judgements of other alerts, read only where no standing is stored yet.
     """
+    # The proxy alone loads this module, and no rules.
+    from perf_alerts_dagster.judging.standings.fold import fold
+
     if judgement.recorded_only:
         return
     if connection.dialect.name == "postgresql":

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -123,13 +123,14 @@ def opened(desk: dict[str, StrategyRecord], sessions: tuple[date, ...]) -> Itera
     proxy.store = store  # type: ignore[assignment] # the real one
     proxy.source.error = RecordsUnavailable("down")
     proxy.time.now = at(NEWEST) + timedelta(hours=1)
-    parts = ApiParts(
-        store=store,
-        standings=SqlStandings(database.engine),
-        series=series,
-        judge=lambda: judge,
-        **dict.fromkeys(("desk", "thresholds", "records", "incidents", "links", "probe", "ledger")),  # type: ignore[arg-type] # asked for nothing
-    )
+    asked = {
+        "store": store,
+        "standings": SqlStandings(database.engine),
+        "series": series,
+        "judge": lambda: judge,
+    }
+    # The others are asked for nothing.
+    parts = ApiParts(**dict.fromkeys(each.name for each in fields(ApiParts)) | asked)  # type: ignore[arg-type]
     yield Stored(proxy, parts, readings, judge)
 
 
