@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -16,6 +17,12 @@ from perf_alerts_tests.receivers import Receiver, http_receiver
 
 # Workers of xdist set it, and commands would print for a terminal of that width.
 os.environ.pop("COLUMNS", None)
+
+# A machine that is busy fails no test.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.databases"]
 

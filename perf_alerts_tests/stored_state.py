@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import math
+import re
 import tarfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -32,9 +33,11 @@ from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.scheduler.port import Scheduler
 from perf_alerts_dagster.server.app import Parts, create_app, open_parts
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack.dagster_home import prepare_home
+from perf_alerts_tests.server.fakes import FakeScheduler
 
 REFERENCE = Path(__file__).parent / "reference"
 ARCHIVE = REFERENCE / "state_3.0.0.tar.xz"
@@ -227,14 +230,37 @@ async def _answers(settings: Settings, token: str) -> dict[str, Any]:
     return found
 
 
+def pages(settings: Settings, *paths: str) -> dict[str, tuple[int, str]]:
+    """The status and the text of pages as an operator sees them, beside a scheduler that answers.
+
+    The text is without marks, with single spaces.
+    """
+    return asyncio.run(_pages(settings, paths))
+
+
+async def _pages(settings: Settings, paths: Iterable[str]) -> dict[str, tuple[int, str]]:
+    async with _serving(settings, FakeScheduler(clock=lambda: LATER)) as client:
+        site = str(client.base_url.copy_with(path="/")).rstrip("/")
+        await client.post(f"{site}/login", data={"api_key": KEYS["operator"]})
+        answers = {path: await client.get(f"{site}{path}") for path in paths}
+        return {
+            path: (answer.status_code, " ".join(re.sub("<[^>]+>", " ", answer.text).split()))
+            for path, answer in answers.items()
+        }
+
+
 @asynccontextmanager
-async def _serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def _serving(
+    settings: Settings, scheduler: Scheduler | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """The real application at a fixed time, in which nobody sweeps: reading changes nothing."""
 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Parts]:
         async with open_parts(settings) as parts:
-            proxy = replace(parts.proxy, clock=lambda: LATER)
+            proxy = replace(
+                parts.proxy, clock=lambda: LATER, scheduler=scheduler or parts.proxy.scheduler
+            )
             yield replace(parts, proxy=proxy, sweeper=None, outage=None)
 
     app = create_app(settings, open_parts=opened)

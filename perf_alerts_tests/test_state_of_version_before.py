@@ -1,6 +1,7 @@
 """A state folder that version 3.0.0 made opens with everything in it; see `stored_state`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from perf_alerts_tests.stored_state import (
     notified_by_commands,
     notified_by_dagster,
     notified_by_rest,
+    pages,
     projections_read,
     table_rows,
     unpacked,
@@ -252,3 +254,25 @@ def test_the_day_of_an_upgrade_opens_raises_and_ends_nothing(stored: Stored, is_
     methods = {row["method_version"] for row in after["judgements"]}
     assert len(methods) == 2
     assert None in methods
+
+
+PAGES = ("/", "/strategies/carry", "/strategies/group:trend", "/alerts", "/rules", "/incidents")
+
+
+def test_pages_say_what_is_known_before_the_next_check_and_fill_with_it(stored: Stored) -> None:
+    command("migrate")
+    before = pages(stored.settings, *PAGES)
+    execute(stored.settings, "again", LATER)
+    after = pages(stored.settings, *PAGES)
+
+    for found in (before, after):
+        assert {path: status for path, (status, _) in found.items()} == dict.fromkeys(PAGES, 200)
+        assert [path for path, (_, text) in found.items() if "Nothing was judged" in text] == []
+    for path in ("/", "/incidents"):
+        assert "Sessions up to Fri 27 Nov are judged, by the version before" in before[path][1]
+    assert "4 of 4 strategies judged for Fri 27 Nov" in after["/"][1]
+    assert "Judged 4 of 4 strategies for Fri 27 Nov" in after["/incidents"][1]
+    # The bar of the daily check has the sessions of the version before.
+    assert re.search("2026-11-27: critical \\(", before["/alerts"][1])
+    assert "Its rows have not been read by this version yet" in before["/strategies/carry"][1]
+    assert "Its rows have not been read" not in after["/strategies/carry"][1]

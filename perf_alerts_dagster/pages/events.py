@@ -167,7 +167,12 @@ async def judged_of(request: Request, most: int) -> Judged:
     def read() -> Judged:
         totals, newest = store.totals(), store.standings(limit=1).rows
         if totals.session is None or not newest:
-            return Judged(sentence="Nothing was judged yet", after=after)
+            # The version before kept no standings.
+            known = api_of(request).parts.store.watermark(DAILY_PNL_CHECK.name)
+            said = "Nothing was judged yet"
+            if known:
+                said = f"Sessions up to {clock.day(known)} are judged, by the version before"
+            return Judged(sentence=said, after=after)
         daily = newest[0].alerts.get(DAILY_PNL_CHECK.name)
         at = daily.judged_at if daily else newest[0].judged_at
         wanted = StandingFilter(cells=_LACKING, is_group=False)

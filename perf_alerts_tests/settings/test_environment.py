@@ -590,5 +590,5 @@ def test_importing_the_settings_loads_nothing_heavy() -> None:
 
 
 def test_every_field_is_read_and_nothing_else_is() -> None:
-    assert set(FIELDS) == set(Settings.model_fields) - {"warnings"}
-    assert "ALERT_WARNINGS" not in KNOWN
+    assert set(FIELDS) == set(Settings.model_fields) - {"warnings", "sources"}
+    assert not {"ALERT_WARNINGS", "ALERT_SOURCES"} & set(KNOWN)

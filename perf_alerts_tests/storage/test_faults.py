@@ -33,6 +33,7 @@ CALLS: dict[str, Callable[[AlertStore], object]] = {
     "save_month_hashes": lambda store: store.save_month_hashes({("s", "2026-01"): "h"}),
     "save_settings_version": lambda store: store.save_settings_version("v", "{}", NOON),
     "period": lambda store: store.period(NOON, NOON),
+    "judged_names": lambda store: store.judged_names(),
     "current": lambda store: store.current(),
     "history": lambda store: store.history(HistoryFilter(strategy="s"), limit=1),
 }

@@ -219,7 +219,7 @@ def test_judgements_of_the_version_before_get_the_cells_of_their_strategies(
     store = SqlAlertStore(engine)
     store.record(found, watermark=None)
     with engine.begin() as connection:
-        downgrade(connection, "0014")
+        downgrade(connection, "0013")
 
     migrate(engine)
 

@@ -74,6 +74,15 @@ def test_an_older_session_that_is_judged_again_changes_its_place_in_the_strip_on
     assert (found.rules["max_drawdown"].as_of, found.strip) == (TUESDAY, "1.")
 
 
+def test_an_older_session_that_is_judged_after_newer_ones_is_put_into_its_place() -> None:
+    rules = (fine(), fine(rule="win_rate"))
+    found = folded(of(*rules, as_of=TUESDAY), of(breach()))
+
+    assert (found.session, found.sessions) == (TUESDAY, (MONDAY, TUESDAY))
+    assert found.strip == found.rules["max_drawdown"].strip == "1."
+    assert found.rules["win_rate"].strip == " ."
+
+
 def test_a_session_that_was_open_is_replaced_by_its_final_judgement() -> None:
     found = folded(of(breach(), provisional=True), of(fine()))
     assert (found.provisional, found.cell, found.strip) == (False, Cell.OK, ".")
