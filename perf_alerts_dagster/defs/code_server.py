@@ -65,24 +65,30 @@ class CodeServer(DagsterApiServer):
                     defs_state_info=self._defs_state_info,
                     code_location_name=self._location,
                 )
-            except DagsterError:
+            except (DagsterError, SystemExit) as error:
                 if before is not None:
                     sys.modules[name] = before
-                raise
+                if isinstance(error, DagsterError):
+                    raise
+                # It would end the thread alone, whose caller gets no answer.
+                raise DagsterError("their module ends the process") from error
             self._loaded_repositories = loaded
             self._serializable_load_error = None
             self._server_id = str(uuid.uuid4())
 
-    def _follow(self, path: Path, seen: object) -> None:
-        """Load the definitions again once for each change of a file."""
-        while not self._server_termination_event.wait(_LOOK_SECONDS):
-            before, seen = seen, _version(path)
-            if seen == before:
-                continue
+    def look(self, path: Path, seen: object) -> object:
+        """Load the definitions again where a file is no longer what was seen; what it is now."""
+        found = _version(path)
+        if found != seen:
             try:
                 self.load_again()
             except DagsterError as error:
-                LOG.warning("the definitions were not loaded again: %s", error)
+                LOG.warning("the definitions were not loaded again: %s", error.__cause__ or error)
+        return found
+
+    def _follow(self, path: Path, seen: object) -> None:
+        while not self._server_termination_event.wait(_LOOK_SECONDS):
+            seen = self.look(path, seen)
 
 
 def _version(path: Path) -> object:

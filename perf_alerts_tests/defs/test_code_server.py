@@ -109,37 +109,31 @@ def test_a_change_of_the_catalog_loads_the_definitions_again_once_and_a_failure_
         loads.append(path.read_text())
         load_again(self)
 
-    class Looks:
-        """Ends the thread after so many looks, each of which changes the file or not."""
-
-        def __init__(self, *changes: Callable[[], None]) -> None:
-            self.changes = list(changes)
-
-        def wait(self, _seconds: float) -> bool:
-            if self.changes:
-                self.changes.pop(0)()
-                return False
-            return True
-
-    def damage() -> None:
-        monkeypatch.setenv("ALERT_TIMEZONE", "Mars/Olympus")
-        list_strategies(served.state, "vol")
-
     monkeypatch.setattr(CodeServer, "load_again", counted)
-    looks: list[Callable[[], None]] = [
-        lambda: None,
-        lambda: list_strategies(served.state, "carry"),
-        lambda: None,
-        damage,
-        lambda: None,
-    ]
-    with monkeypatch.context() as patched:
-        patched.setattr(served.server, "_server_termination_event", Looks(*looks))
-        served.server._follow(path, code_server._version(path))
+    seen = served.server.look(path, code_server._version(path))
+    list_strategies(served.state, "carry")
+    seen = served.server.look(path, served.server.look(path, seen))
+    monkeypatch.setenv("ALERT_TIMEZONE", "Mars/Olympus")
+    list_strategies(served.state, "vol")
+    served.server.look(path, served.server.look(path, seen))
 
     assert len(loads) == 2
     assert served.has("carry")
-    assert "the definitions were not loaded again" in caplog.text
+    assert "the definitions were not loaded again: ALERT_TIMEZONE" in caplog.text
+
+
+def test_a_module_that_ends_the_process_gets_the_caller_an_error(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ends.py").write_text("raise SystemExit(3)")
+    # Not first, where Dagster takes a script's own folder out.
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    origin = LoadableTargetOrigin(module_name="ends")
+    monkeypatch.setattr(served.server, "_loadable_target_origin", origin)
+
+    with pytest.raises(dg.DagsterError, match="their module ends the process"):
+        served.server.ReloadCode(None, None)
+    assert served.has("trend")
 
 
 def test_the_thread_of_a_server_sees_a_change_by_itself(
