@@ -1,5 +1,6 @@
 """The desk's page: the answer first, every strategy once, and missing is never good news."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,7 +77,7 @@ async def test_the_state_the_worst_and_the_tiles_come_before_the_table() -> None
     above = words(text.partition("<table")[0])
     for said in (
         "Desk, session Fri 30 Jan",
-        "7 of 8 strategies judged for Fri 30 Jan (1 without recent data, 1 with too little data)",
+        "6 of 8 strategies judged for Fri 30 Jan (1 without recent data, 1 with too little data)",
         "today 17:00 UTC, 59 min ago",
         "next check Sat 31 Jan 17:00 UTC · scheduler running",
         "last message delivered today 17:01 UTC",
@@ -225,6 +226,34 @@ async def test_dagster_that_does_not_answer_is_said_and_waited_for_by_nobody() -
         proxy.time.now += timedelta(seconds=2)
         stale = words((await page.get("/")).text)
     assert "scheduler running , as it last said: Dagster does not answer" in stale
+
+
+async def test_dagster_that_is_only_slow_is_no_fault() -> None:
+    proxy = shown()
+    proxy.scheduler.gate = asyncio.Event()
+    text = await text_of(proxy)
+    proxy.scheduler.gate.set()
+    assert "the next check is not known · Dagster has not answered yet" in words(text)
+    assert "does not answer" not in text
+    assert not re.search(r'class="negative">[^<]*Dagster', text)
+
+
+async def test_who_was_judged_for_an_earlier_session_is_counted_apart() -> None:
+    proxy = Proxy()
+    engine = proxy.database.engine
+    SqlAlertStore(engine).record(
+        judged(fine(strategy="carry"), as_of=SESSION - timedelta(days=1)), watermark=None
+    )
+    SqlAlertStore(engine).record(judged(fine(strategy="trend"), as_of=SESSION), watermark=None)
+    text = words(await text_of(proxy))
+    assert "1 of 2 strategies judged for Fri 30 Jan (1 judged for an earlier one)" in text
+
+
+async def test_the_desk_and_the_list_of_incidents_count_the_same_strategies_as_judged() -> None:
+    proxy = shown()
+    text = words(await text_of(proxy, "/incidents"))
+    assert "Judged 6 of 8 strategies for Fri 30 Jan" in text
+    assert "6 of 8 strategies judged for Fri 30 Jan" in words(await text_of(proxy))
 
 
 async def test_what_failed_or_did_not_run_is_said() -> None:

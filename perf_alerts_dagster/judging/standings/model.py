@@ -50,6 +50,8 @@ _RANKS = {cell: rank for rank, cell in enumerate(Cell)}
 _LETTERS = dict(zip(Cell, ("", "·", "i", "w", "?", "~", "!", "∅", "×", "!!"), strict=True))
 _CODES = dict(zip(Cell, (" ", ".", "i", "w", "?", "~", "1", "0", "x", "2"), strict=True))
 BY_CODE = {code: cell for cell, code in _CODES.items()}
+# What keeps a strategy from being judged, or in part from being judged in full; the worst first.
+LACKING = (Cell.ERROR, Cell.NO_DATA, Cell.PARTIAL, Cell.INSUFFICIENT_DATA, Cell.UNJUDGED)
 
 
 def cell_of(evaluation: Evaluation) -> Cell:

@@ -21,7 +21,7 @@ from perf_alerts_dagster.http.requests import checked, to_cursor
 from perf_alerts_dagster.judging.rule import shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.standings.columns import COLUMNS, OTHER, Column, column_of, worst
-from perf_alerts_dagster.judging.standings.model import Cell
+from perf_alerts_dagster.judging.standings.model import LACKING, Cell
 from perf_alerts_dagster.judging.standings.ports import Sort, StandingFilter
 from perf_alerts_dagster.notifications.timeline import Clock
 from perf_alerts_dagster.pages.desk.marks import WORDS, gauge, odds, percent, sparkline, strip
@@ -34,6 +34,14 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _ROWS, _GROUPS = 50, 20
 # A list to choose from is no longer than this.
 _CHOICES = 60
+# What is lacked, after the number of those who do.
+_LACKS = {
+    Cell.NO_DATA: "without recent data",
+    Cell.ERROR: "with an error",
+    Cell.PARTIAL: "in part",
+    Cell.INSUFFICIENT_DATA: "with too little data",
+    Cell.UNJUDGED: "not judged",
+}
 # Longer than the sessions of any exchange are apart.
 _LONG_AGO = timedelta(days=5)
 _HEADS = {
@@ -246,7 +254,7 @@ def _tag(row: schemas.DeskRow, clock: Clock) -> str:
     """Why a row says little, in two words."""
     if row.late and row.last_row:
         return f"last row {clock.day(date.fromisoformat(row.last_row))}"
-    return WORDS[row.state] if row.state in schemas.BLIND else ""
+    return WORDS[row.state] if row.state in LACKING else ""
 
 
 def _members(row: schemas.DeskRow) -> str:
@@ -272,17 +280,12 @@ def _detail(rule: str, one: schemas.RowRule) -> str:
 def _state(state: schemas.DeskState, clock: Clock) -> dict[str, Any]:
     """What the line of the state says beside its times."""
     cells = state.cells
-    notes = [
-        ("its session is still open, so that all of it is provisional", state.provisional),
-        (f"{state.late} late", state.late),
-        (f"{cells.get(Cell.NO_DATA, 0)} without recent data", cells.get(Cell.NO_DATA, 0)),
-        (f"{cells.get(Cell.ERROR, 0)} with an error", cells.get(Cell.ERROR, 0)),
-        (f"{cells.get(Cell.PARTIAL, 0)} in part", cells.get(Cell.PARTIAL, 0)),
-        (
-            f"{cells.get(Cell.INSUFFICIENT_DATA, 0)} with too little data",
-            cells.get(Cell.INSUFFICIENT_DATA, 0),
-        ),
-    ]
+    counts = {words: cells.get(cell, 0) for cell, words in _LACKS.items()}
+    # Those that were judged, and not for the newest session.
+    unknown = sum(cells.get(cell, 0) for cell in LACKING if cell is not Cell.PARTIAL)
+    counts["judged for an earlier one"] = state.strategies - state.judged - unknown
+    notes = ["its session is still open, so that all of it is provisional"] * state.provisional
+    notes += [f"{count} {words}" for words, count in ({"late": state.late} | counts).items() if count]
     judged_at = _time(state.judged_at)
     faults = [f"the last {BY_NAME[name].title} failed" for name in state.failed if name in BY_NAME]
     faults += [
@@ -296,7 +299,7 @@ def _state(state: schemas.DeskState, clock: Clock) -> dict[str, Any]:
         faults.append(f"{counted(state.messages_given_up, 'message')} could not be delivered")
     return {
         "day": clock.day(date.fromisoformat(state.session)) if state.session else "",
-        "notes": [words for words, is_said in notes if is_said],
+        "notes": notes,
         "faults": faults,
         "is_whole": state.judged == state.strategies,
     }

@@ -198,6 +198,7 @@ async def test_the_desk_is_there_while_dagster_does_not_answer() -> None:
     async with serving(proxy) as client:
         data = (await got(client))["data"]
         assert (data["state"]["scheduler"], data["state"]["next_check"]) == ("unknown", None)
+        assert data["state"]["slow"] is False
         assert data["total"] == 11
         proxy.scheduler.fault = None
         assert (await got(client))["data"]["state"]["scheduler"] == "running"
@@ -211,7 +212,8 @@ async def test_the_desk_does_not_wait_for_a_dagster_that_hangs() -> None:
     proxy = shown()
     proxy.scheduler.gate = asyncio.Event()
     async with serving(proxy) as client:
-        assert (await got(client))["data"]["state"]["scheduler"] == "unknown"
+        state = (await got(client))["data"]["state"]
+        assert (state["scheduler"], state["slow"], state["stale"]) == ("unknown", True, False)
         proxy.scheduler.gate.set()
 
 
