@@ -238,17 +238,6 @@ async def test_dagster_that_is_only_slow_is_no_fault() -> None:
     assert not re.search(r'class="negative">[^<]*Dagster', text)
 
 
-async def test_who_was_judged_for_an_earlier_session_is_counted_apart() -> None:
-    proxy = Proxy()
-    engine = proxy.database.engine
-    SqlAlertStore(engine).record(
-        judged(fine(strategy="carry"), as_of=SESSION - timedelta(days=1)), watermark=None
-    )
-    SqlAlertStore(engine).record(judged(fine(strategy="trend"), as_of=SESSION), watermark=None)
-    text = words(await text_of(proxy))
-    assert "1 of 2 strategies judged for Fri 30 Jan (1 judged for an earlier one)" in text
-
-
 async def test_the_desk_and_the_list_of_incidents_count_the_same_strategies_as_judged() -> None:
     proxy = shown()
     text = words(await text_of(proxy, "/incidents"))

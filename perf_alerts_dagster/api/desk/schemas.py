@@ -75,11 +75,11 @@ class DeskState(Model):
     """What was judged when, and whether it goes on; null where it is not known.
 
     Of `strategies`, `judged` were judged for `session`, if in part; it is the newest one, and was
-    still open where `provisional`. `late` are those whose newest row is behind, `cells` counts all by their
-    state. `scheduler` is unknown while Dagster does not answer, or has not yet where it is `slow`;
-    where it is `stale`, this is what it last said. `off` are the alerts whose schedule is off, `failed` those whose last run failed,
-    `missed` counts the runs that were due in the last week and did not happen. `messages_waiting`
-    and `messages_given_up` were not delivered.
+    still open where `provisional`. `late` are those whose newest row is behind, `cells` counts all
+    by their state. `scheduler` is unknown while Dagster does not answer, or has not yet where it
+    is `slow`; where it is `stale`, this is what it last said. `off` are the alerts whose schedule
+    is off, `failed` those whose last run failed, `missed` counts the runs that were due in the
+    last week and did not happen. `messages_waiting` and `messages_given_up` were not delivered.
     """
 
     session: Day | None

@@ -281,11 +281,10 @@ def _state(state: schemas.DeskState, clock: Clock) -> dict[str, Any]:
     """What the line of the state says beside its times."""
     cells = state.cells
     counts = {words: cells.get(cell, 0) for cell, words in _LACKS.items()}
-    # Those that were judged, and not for the newest session.
-    unknown = sum(cells.get(cell, 0) for cell in LACKING if cell is not Cell.PARTIAL)
-    counts["judged for an earlier one"] = state.strategies - state.judged - unknown
     notes = ["its session is still open, so that all of it is provisional"] * state.provisional
-    notes += [f"{count} {words}" for words, count in ({"late": state.late} | counts).items() if count]
+    notes += [
+        f"{count} {words}" for words, count in ({"late": state.late} | counts).items() if count
+    ]
     judged_at = _time(state.judged_at)
     faults = [f"the last {BY_NAME[name].title} failed" for name in state.failed if name in BY_NAME]
     faults += [

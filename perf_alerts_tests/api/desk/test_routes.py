@@ -43,7 +43,7 @@ async def test_the_desk_says_what_was_judged_and_what_was_not() -> None:
         data = (await got(client))["data"]
     state = data["state"]
     assert (state["session"], state["judged_at"]) == ("2026-01-30", "2026-01-30T17:00:20Z")
-    assert (state["judged"], state["strategies"], state["late"]) == (7, 8, 0)
+    assert (state["judged"], state["strategies"], state["late"]) == (6, 8, 0)
     assert state["cells"]["insufficient_data"] == 1
     assert (state["scheduler"], state["stale"]) == ("running", False)
     assert state["last_message"] == "2026-01-30T17:01:20Z"
