@@ -12,7 +12,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.judging.evaluation import EXPLAINED, HEADLINE
-from perf_alerts_dagster.judging.rule import STEP, Rule, shown
+from perf_alerts_dagster.judging.rule import STEP, Rule, Unit, shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 # An incident as in a message's payload.
@@ -159,11 +159,17 @@ def incident_link(incident_id: Json, public_url: str | None) -> str | None:
 
 
 def measurement(incident: Payload) -> str:
-    """The value beside its limit, in the rule's unit and sign; for pages."""
+    """What its headline lacks of the value and its limit, in the rule's unit; for pages."""
     value, limit = (value_words(incident, incident[name]) for name in ("value", "limit"))
-    if not value:
+    said, rule = headline(incident), rule_of(incident)
+    if not value or (not limit and rule is not None and rule.unit is Unit.NUMBER):
+        # A bare number of no unit says nothing by itself.
         return ""
-    return f"{value}; limit {limit}." if limit else f"{value}."
+    if rule is not None and rule.of_shadow:
+        value, limit = f"{value} of healthy years", limit and f"{limit} of them"
+    known = [value if value not in said else "", f"limit {limit}" if limit not in said else ""]
+    words = "; ".join(filter(None, known))
+    return f"{words}." if words else ""
 
 
 def reliability(incident: Payload) -> str:

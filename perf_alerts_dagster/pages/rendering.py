@@ -88,9 +88,6 @@ _NEXT = re.compile(
 )
 # Not one within a word, a date or a range.
 _HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
-
-# Not one within a word, a date or a range.
-_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
 _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
 
@@ -117,8 +114,8 @@ def _environment() -> Environment:
 
 
 def minus(text: str) -> str:
-    """Text with the sign before its negative numbers as a real minus."""
-    return _HYPHEN.sub("\u2212", text)
+    """Text with the sign before its negative numbers as a real minus, and no break before a %."""
+    return _HYPHEN.sub("\u2212", text).replace(" %", "\u00a0%")
 
 
 def strategy_path(name: str) -> str:

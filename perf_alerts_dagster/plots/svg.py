@@ -298,7 +298,7 @@ class _Drawing:
             found.append((scales.y(limit.value), labels))
         room, high = frame.right - 10, frame.foot - frame.top
         # As far as there is the height for it.
-        most = _MOST if sum(_MOST + len(lines) for _, lines in found) * _LINE <= high else 1
+        most = _MOST if sum(_MOST - 1 + len(lines) for _, lines in found) * _LINE <= high else 1
         labelled = [
             (y, [*lines[:-1], *((name, text) for text in wrapped(lines[-1][1], room, most))])
             for y, lines in found

@@ -84,7 +84,7 @@ async def test_the_state_the_worst_and_the_tiles_come_before_the_table() -> None
         "critical short_vol −15.0 % on Fri 30 Jan linus · nobody has answered. "
         "Do: is the row right?",
         "Open incidents 2 1 critical, 1 warning; 2 unanswered",
-        "The desk, Fri 30 Jan −2.07 % USD −207,000: short_vol −170,000 (linus)",
+        "The desk, Fri 30 Jan −2.1 % USD −207,000: short_vol −170,000 (linus)",
         "Notified this week 2 weak signs on 1 more",
         "Cannot be judged 2 stat_arb_eu (grace) no recent data; new_ml (ada) too little data",
     ):
@@ -104,7 +104,7 @@ async def test_rows_are_the_whole_desk_then_the_worst_and_groups_are_folded() ->
     for said in (
         "vol · linus",
         "critical −15.0 % on Fri 30 Jan",
-        "−15.00 %",
+        "−15.0 %",
         "0.0 %",
         "< 1 in 700",
     ):
@@ -318,7 +318,14 @@ def test_percentages_have_fixed_decimals_and_a_real_minus(value: float | None, s
 
 @pytest.mark.parametrize(
     ("p_year", "said"),
-    [(None, "–"), (0.0, "< 1 in 700"), (0.05, "1 in 20"), (0.6, "6 in 10"), (1.0, "10 in 10")],
+    [
+        (None, "–"),
+        (0.0, "< 1 in 700"),
+        (0.05, "1 in 20"),
+        (0.4, "4 in 10"),
+        (0.6, "usual"),
+        (1.0, "usual"),
+    ],
 )
 def test_rarity_is_a_number_of_healthy_years(p_year: float | None, said: str) -> None:
     assert odds(p_year) == said
@@ -349,4 +356,14 @@ def test_a_gauge_says_its_number_and_marks_what_is_outside() -> None:
     assert "11\u00a0%" in gauge(0.11)
     assert "negative" not in gauge(0.11)
     assert 'class="negative">0.0\u00a0%' in gauge(0.0004)
+    assert "negative" not in gauge(0.999)
     assert gauge(None) == "–"
+
+
+async def test_a_row_says_all_of_why_it_was_not_judged_in_full() -> None:
+    proxy = Proxy()
+    note = "daily.csv, row 17, column pnl: is not a number; " * 4 + "the end"
+    stand(proxy.database.engine, [standing("fx_value", state=Cell.PARTIAL, note=note)])
+    text = words(await text_of(proxy))
+    assert note in text
+    assert "no strategy with only weak signs" in text

@@ -24,7 +24,15 @@ from perf_alerts_dagster.judging.standings.columns import COLUMNS, OTHER, Column
 from perf_alerts_dagster.judging.standings.model import LACKING, Cell
 from perf_alerts_dagster.judging.standings.ports import Sort, StandingFilter
 from perf_alerts_dagster.notifications.timeline import Clock
-from perf_alerts_dagster.pages.desk.marks import WORDS, gauge, odds, percent, sparkline, strip
+from perf_alerts_dagster.pages.desk.marks import (
+    USUAL,
+    WORDS,
+    gauge,
+    odds,
+    percent,
+    sparkline,
+    strip,
+)
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, minus, rendered
 from perf_alerts_dagster.pages.session import session_of
 from perf_alerts_dagster.records.groups import ALL
@@ -51,7 +59,7 @@ _HEADS = {
     Sort.LIVE: ("live", "return since live began"),
     Sort.DRAWDOWN: ("drawdown", "below the last high, and sessions since"),
     Sort.BAND: ("band", "share of the healthy paths of its projection below the live one"),
-    Sort.RARITY: ("rarest", "healthy years as bad as its rarest rule finds it"),
+    Sort.RARITY: ("rarest", "how many healthy years are as bad, by the rule that finds it rarest"),
 }
 _SORTS = {
     Sort.WORST: "worst first",
@@ -236,12 +244,12 @@ def _line(
         # The tag says it of late rows.
         note="" if row.late else minus(row.note),
         marks=marks,
-        last=percent(row.last_return, 2),
+        last=percent(row.last_return),
         month=percent(row.month_return),
         live=percent(row.live_return),
         drawdown=percent(row.drawdown),
         rarest=odds(row.p_year),
-        rule=column_of(row.p_rule) if row.p_rule else None,
+        rule=column_of(row.p_rule) if row.p_rule and (row.p_year or 0.0) < USUAL else None,
         path=sparkline(row.path, row.lower, row.upper),
         strip=strip(row.strip),
         band=gauge(row.band),
@@ -315,14 +323,14 @@ def _session(one: schemas.DeskSession, clock: Clock) -> dict[str, Any]:
     return {
         "name": one.strategy,
         "day": clock.day(date.fromisoformat(one.session)),
-        "change": percent(one.last_return, 2),
+        "change": percent(one.last_return),
         "pnl": "" if one.last_pnl is None else minus(money(one.last_pnl, one.currency)),
         "is_loss": bool(made and made < 0.0),
         "makers": [
             {
                 "strategy": each.strategy,
                 "owner": each.owner,
-                "made": percent(each.last_return, 2)
+                "made": percent(each.last_return)
                 if each.last_pnl is None
                 else minus(money(each.last_pnl, None)),
             }
