@@ -158,16 +158,17 @@ def incident_link(incident_id: Json, public_url: str | None) -> str | None:
     return f"{public_url}/incidents/{incident_id}" if public_url else None
 
 
-def measurement(incident: Payload) -> str:
-    """What its headline lacks of the value and its limit, in the rule's unit; for pages."""
+def measurement(incident: Payload, beside: str = "") -> str:
+    """The value and its limit in the rule's unit and sign, without what the text beside has."""
     value, limit = (value_words(incident, incident[name]) for name in ("value", "limit"))
-    said, rule = headline(incident), rule_of(incident)
+    rule = rule_of(incident)
     if not value or (not limit and rule is not None and rule.unit is Unit.NUMBER):
         # A bare number of no unit says nothing by itself.
         return ""
     if rule is not None and rule.of_shadow:
         value, limit = f"{value} of healthy years", limit and f"{limit} of them"
-    known = [value if value not in said else "", f"limit {limit}" if limit not in said else ""]
+    known = [value if value not in beside else ""]
+    known += [f"limit {limit}"] if limit and limit not in beside else []
     words = "; ".join(filter(None, known))
     return f"{words}." if words else ""
 

@@ -183,6 +183,7 @@ def words(incident: Incident) -> dict[str, str]:
         "message": wording.sentence(payload),
         "explanation": wording.explanation(payload),
         "measurement": wording.measurement(payload),
+        "further": wording.measurement(payload, headline_of(incident)),
         "reliability": wording.reliability(payload),
         "hint": wording.hint(payload),
     }

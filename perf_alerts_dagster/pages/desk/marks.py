@@ -46,7 +46,7 @@ def odds(p_year: float | None) -> str:
         return "usual"
     if p_year >= 0.35:
         return f"{10.0 * p_year:.0f} in 10"
-    return f"1 in {1.0 / p_year:.0f}"
+    return f"1 in {float(f'{1.0 / p_year:.2g}'):.0f}"
 
 
 def sparkline(
