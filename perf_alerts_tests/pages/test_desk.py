@@ -368,3 +368,11 @@ async def test_a_row_says_all_of_why_it_was_not_judged_in_full() -> None:
     text = words(await text_of(proxy))
     assert note in text
     assert "no strategy with only weak signs" in text
+
+
+async def test_a_damaged_strategy_is_not_said_to_be_unread_by_this_version() -> None:
+    proxy = Proxy()
+    stand(proxy.database.engine, [standing("fx_value", state=Cell.ERROR)])
+    text = words(await text_of(proxy, "/strategies/fx_value"))
+    assert "Its rows cannot be read, so there is nothing to draw" in text
+    assert "by this version" not in text
