@@ -305,8 +305,8 @@ class _Drawing:
             for name in [lines[-1][0]]
         ]
         for y, lines in _apart(labelled, frame):
-            ((name, value), *_) = lines
-            is_bold = name != "plot-expected" and wide(value, 13) * _BOLDER <= room
+            ((name, first), *_) = lines
+            is_bold = name != "plot-expected" and wide(first, 13) * _BOLDER <= room
             texts = [
                 _at(
                     frame.end + 8,
