@@ -12,7 +12,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.judging.evaluation import EXPLAINED, HEADLINE
-from perf_alerts_dagster.judging.rule import STEP, Rule, shown
+from perf_alerts_dagster.judging.rule import STEP, Rule, Unit, shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 # An incident as in a message's payload.
@@ -158,12 +158,19 @@ def incident_link(incident_id: Json, public_url: str | None) -> str | None:
     return f"{public_url}/incidents/{incident_id}" if public_url else None
 
 
-def measurement(incident: Payload) -> str:
-    """The value beside its limit, in the rule's unit and sign; for pages."""
+def measurement(incident: Payload, beside: str = "") -> str:
+    """The value and its limit in the rule's unit and sign, without what the text beside has."""
     value, limit = (value_words(incident, incident[name]) for name in ("value", "limit"))
-    if not value:
+    rule = rule_of(incident)
+    if not value or (not limit and rule is not None and rule.unit is Unit.NUMBER):
+        # A bare number of no unit says nothing by itself.
         return ""
-    return f"{value}; limit {limit}." if limit else f"{value}."
+    if rule is not None and rule.of_shadow:
+        value, limit = f"{value} of healthy years", limit and f"{limit} of them"
+    known = [value if value not in beside else ""]
+    known += [f"limit {limit}"] if limit and limit not in beside else []
+    words = "; ".join(filter(None, known))
+    return f"{words}." if words else ""
 
 
 def reliability(incident: Payload) -> str:

@@ -29,7 +29,7 @@ from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_pa
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.judging.rules.catalogue import RULES
-from perf_alerts_dagster.judging.standings.model import Cell, Standing
+from perf_alerts_dagster.judging.standings.model import LACKING, Standing
 from perf_alerts_dagster.judging.standings.ports import StandingFilter
 from perf_alerts_dagster.notifications.body import Line as MessageLine
 from perf_alerts_dagster.notifications.lines import lines_of as message_lines
@@ -44,8 +44,6 @@ _SHOWN = 20
 # A page does not wait longer for when the next check is.
 _SECONDS = 2.0
 ALL, EARLIER = "all", "earlier"
-# What is not judged, or not in full, the worst first.
-_LACKING = (Cell.ERROR, Cell.NO_DATA, Cell.PARTIAL, Cell.INSUFFICIENT_DATA, Cell.UNJUDGED)
 # The fields of the filter's form, beside the status.
 FIELDS = ("severity", "rule", "strategy", "leader", "owner", "since", "text", "forgotten", "order")
 
@@ -175,15 +173,13 @@ async def judged_of(request: Request, most: int) -> Judged:
             return Judged(sentence=said, after=after)
         daily = newest[0].alerts.get(DAILY_PNL_CHECK.name)
         at = daily.judged_at if daily else newest[0].judged_at
-        wanted = StandingFilter(cells=_LACKING, is_group=False)
-        lacking = {cell: totals.cells.get(cell, 0) for cell in _LACKING}
-        judged = totals.strategies - sum(lacking.values()) + lacking[Cell.PARTIAL]
+        lacking = store.standings(StandingFilter(cells=LACKING, is_group=False), limit=most)
         return Judged(
-            sentence=f"Judged {judged} of {counted(totals.strategies, 'strategy')} for "
+            sentence=f"Judged {totals.judged} of {counted(totals.strategies, 'strategy')} for "
             f"{clock.day(totals.session)}, {clock.local(at)} ({clock.ago(at)})",
             after=after,
-            unjudged=store.standings(wanted, limit=most).rows,
-            total=sum(lacking.values()),
+            unjudged=lacking.rows,
+            total=lacking.total,
         )
 
     return await asyncio.to_thread(read)

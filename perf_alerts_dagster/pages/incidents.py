@@ -26,7 +26,7 @@ from perf_alerts_dagster.identity.permissions import check
 from perf_alerts_dagster.incidents.model import NO_DATA, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
-from perf_alerts_dagster.judging.rules import decay, gap, interval
+from perf_alerts_dagster.judging.rules import data_quality, decay, gap, interval
 from perf_alerts_dagster.notifications.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.notifications.timeline import answers_of, entry_words
@@ -383,6 +383,7 @@ async def _page(
         is_retirable=_is_retirable(incident),
         is_decay=_is_decay(incident),
         is_gap=incident.rule == gap.RULE.id,
+        is_unread=incident.rule == data_quality.RECORD_ERROR.id,
         error=error,
     )
 

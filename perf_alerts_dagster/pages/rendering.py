@@ -114,8 +114,8 @@ def _environment() -> Environment:
 
 
 def minus(text: str) -> str:
-    """Text with the sign before its negative numbers as a real minus."""
-    return _HYPHEN.sub("\u2212", text)
+    """Text with the sign before its negative numbers as a real minus, and no break before a %."""
+    return _HYPHEN.sub("\u2212", text).replace(" %", "\u00a0%")
 
 
 def strategy_path(name: str) -> str:
@@ -194,6 +194,7 @@ def words(incident: Incident) -> dict[str, str]:
         "message": wording.sentence(payload),
         "explanation": wording.explanation(payload),
         "measurement": wording.measurement(payload),
+        "further": wording.measurement(payload, headline_of(incident)),
         "reliability": wording.reliability(payload),
         "hint": wording.hint(payload),
     }

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from perf_alerts_dagster.plots.plot import PERCENT, Kind, Plot
+from perf_alerts_dagster.plots.plot import PERCENT, Kind, Plot, words
 
 # The share of the height that is left free above and below.
 _MARGIN = 0.06
 _MONTHS_FROM_DAYS = 75
 _LOWEST_LOG = 1e-3
+# The widths of characters in sizes of their font, at most: narrow, usual and wide ones.
+_NARROW, _USUAL, _BROAD = 0.4, 0.66, 1.0
+_THIN, _THICK = frozenset(" !'(),-./:;I[]fijlrt|"), frozenset("%@MWmw+=<>\u2212…")
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -20,8 +23,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class Frame:
     """The size of a drawing, and the space around what is drawn in it.
 
-    `value_ticks` and `date_ticks` are about how many of them are written, `label` the characters
-    of a label at the right. The title is drawn only where `has_title`: else a page says it.
+    `value_ticks` and `date_ticks` are about how many of them are written. The title is drawn only
+    where `has_title`: else a page says it.
     """
 
     width: int
@@ -32,7 +35,6 @@ class Frame:
     bottom: int
     value_ticks: int
     date_ticks: int
-    label: int
     has_title: bool
 
     @property
@@ -55,20 +57,18 @@ LARGE = Frame(
     bottom=30,
     value_ticks=5,
     date_ticks=6,
-    label=22,
     has_title=True,
 )
 # For three columns of a page, or for a phone.
 SMALL = Frame(
     width=340,
     height=176,
-    left=54,
+    left=62,
     right=94,
     top=18,
     bottom=22,
     value_ticks=4,
     date_ticks=3,
-    label=16,
     has_title=False,
 )
 
@@ -127,6 +127,35 @@ class Scales:
 def digits(number: float) -> str:
     """A coordinate, to a tenth of a unit."""
     return f"{round(number, 1):g}"
+
+
+def wide(text: str, size: int = 11) -> float:
+    """About how wide a text is at most, in the units of the drawing."""
+    return size * sum(
+        _NARROW if each in _THIN else _BROAD if each in _THICK or each > "\u2fff" else _USUAL
+        for each in text
+    )
+
+
+def fitting(text: str, room: float, size: int = 11) -> str:
+    """The text, cut to what fits into a room."""
+    shown = words(text)
+    most = len(shown)
+    while most > 1 and wide(words(shown, most), size) > room:
+        most -= 1
+    return words(shown, most)
+
+
+def wrapped(text: str, room: float, most: int) -> list[str]:
+    """The text in at most so many lines, of which the last may be too wide."""
+    lines: list[str] = []
+    for word in words(text).split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and (len(lines) == most or wide(longer) <= room):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines or [""]
 
 
 def month_begins(days: Sequence[date]) -> list[int]:

@@ -25,7 +25,10 @@ from perf_alerts_dagster.plots.scales import (
     Frame,
     Scales,
     digits,
+    fitting,
     scales_of,
+    wide,
+    wrapped,
 )
 
 # The classes, with the colour of each in a drawing that stands alone.
@@ -43,11 +46,13 @@ _FONT = 'font-family="DejaVu Sans, sans-serif"'
 _EDGE, _LINE = 10, 13
 # Half the width of a date.
 _DATE = 26
-# Characters that fit in the title.
-_TITLE = 74
+# Lines of the label at the right, under its value.
+_MOST = 2
 # No line is drawn further than this from where its points are.
 _NEAR = 0.3
 _BOLD = ' font-size="13" font-weight="bold"'
+# How much wider that is.
+_BOLDER = 1.1
 _DASHES = 'stroke-dasharray="5 3"'
 
 
@@ -105,10 +110,12 @@ class _Drawing:
     def parts(self) -> Iterator[str]:
         plot = self._plot
         if self._frame.has_title:
-            yield self._text(_at(_EDGE, 20, words(plot.title, _TITLE), size=' font-size="14"'))
+            title = fitting(plot.title, self._frame.width - 2 * _EDGE, 14)
+            yield self._text(_at(_EDGE, 20, title, size=' font-size="14"'))
             unit = plot.unit if plot.unit != PERCENT and plot.series else ""
             under = ", ".join(filter(None, (plot.note, unit)))
             if under:
+                under = fitting(under, self._frame.width - 2 * _EDGE)
                 yield self._text(_at(_EDGE, 38, under))
         cells = [each for each in plot.series if each.kind in (Kind.CELLS, Kind.HEAT)]
         if cells:
@@ -289,15 +296,23 @@ class _Drawing:
             text = plot.formatted(limit.value)
             labels = [("plot-limit", text), ("plot-limit", limit.label)]
             found.append((scales.y(limit.value), labels))
-        for y, lines in _apart(found, frame):
-            ((name, _), *_) = lines
-            bold = "" if name == "plot-expected" else _BOLD
+        room, high = frame.right - 10, frame.foot - frame.top
+        # As far as there is the height for it.
+        most = _MOST if sum(_MOST - 1 + len(lines) for _, lines in found) * _LINE <= high else 1
+        labelled = [
+            (y, [*lines[:-1], *((name, text) for text in wrapped(lines[-1][1], room, most))])
+            for y, lines in found
+            for name in [lines[-1][0]]
+        ]
+        for y, lines in _apart(labelled, frame):
+            ((name, first), *_) = lines
+            is_bold = name != "plot-expected" and wide(first, 13) * _BOLDER <= room
             texts = [
                 _at(
                     frame.end + 8,
                     y + 4 + _LINE * place,
-                    words(text, frame.label),
-                    size="" if place else bold,
+                    fitting(text, room),
+                    size=_BOLD if is_bold and not place else "",
                 )
                 for place, (_, text) in enumerate(lines)
             ]

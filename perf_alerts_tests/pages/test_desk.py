@@ -1,5 +1,6 @@
 """The desk's page: the answer first, every strategy once, and missing is never good news."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,14 +77,14 @@ async def test_the_state_the_worst_and_the_tiles_come_before_the_table() -> None
     above = words(text.partition("<table")[0])
     for said in (
         "Desk, session Fri 30 Jan",
-        "7 of 8 strategies judged for Fri 30 Jan (1 without recent data, 1 with too little data)",
+        "6 of 8 strategies judged for Fri 30 Jan (1 without recent data, 1 with too little data)",
         "today 17:00 UTC, 59 min ago",
         "next check Sat 31 Jan 17:00 UTC · scheduler running",
         "last message delivered today 17:01 UTC",
         "critical short_vol −15.0 % on Fri 30 Jan linus · nobody has answered. "
         "Do: is the row right?",
         "Open incidents 2 1 critical, 1 warning; 2 unanswered",
-        "The desk, Fri 30 Jan −2.07 % USD −207,000: short_vol −170,000 (linus)",
+        "The desk, Fri 30 Jan −2.1 % USD −207,000: short_vol −170,000 (linus)",
         "Notified this week 2 weak signs on 1 more",
         "Cannot be judged 2 stat_arb_eu (grace) no recent data; new_ml (ada) too little data",
     ):
@@ -103,7 +104,7 @@ async def test_rows_are_the_whole_desk_then_the_worst_and_groups_are_folded() ->
     for said in (
         "vol · linus",
         "critical −15.0 % on Fri 30 Jan",
-        "−15.00 %",
+        "−15.0 %",
         "0.0 %",
         "&lt; 1 in 700",
     ):
@@ -227,6 +228,23 @@ async def test_dagster_that_does_not_answer_is_said_and_waited_for_by_nobody() -
     assert "scheduler running , as it last said: Dagster does not answer" in stale
 
 
+async def test_dagster_that_is_only_slow_is_no_fault() -> None:
+    proxy = shown()
+    proxy.scheduler.gate = asyncio.Event()
+    text = await text_of(proxy)
+    proxy.scheduler.gate.set()
+    assert "the next check is not known · Dagster has not answered yet" in words(text)
+    assert "does not answer" not in text
+    assert not re.search(r'class="negative">[^<]*Dagster', text)
+
+
+async def test_the_desk_and_the_list_of_incidents_count_the_same_strategies_as_judged() -> None:
+    proxy = shown()
+    text = words(await text_of(proxy, "/incidents"))
+    assert "Judged 6 of 8 strategies for Fri 30 Jan" in text
+    assert "6 of 8 strategies judged for Fri 30 Jan" in words(await text_of(proxy))
+
+
 async def test_what_failed_or_did_not_run_is_said() -> None:
     proxy = shown()
     proxy.scheduler.heartbeat = timedelta(hours=1)
@@ -300,7 +318,15 @@ def test_percentages_have_fixed_decimals_and_a_real_minus(value: float | None, s
 
 @pytest.mark.parametrize(
     ("p_year", "said"),
-    [(None, "–"), (0.0, "< 1 in 700"), (0.05, "1 in 20"), (0.6, "6 in 10"), (1.0, "10 in 10")],
+    [
+        (None, "–"),
+        (0.0, "< 1 in 700"),
+        (0.05, "1 in 20"),
+        (0.001997, "1 in 500"),
+        (0.4, "4 in 10"),
+        (0.6, "usual"),
+        (1.0, "usual"),
+    ],
 )
 def test_rarity_is_a_number_of_healthy_years(p_year: float | None, said: str) -> None:
     assert odds(p_year) == said
@@ -331,4 +357,22 @@ def test_a_gauge_says_its_number_and_marks_what_is_outside() -> None:
     assert "11\u00a0%" in gauge(0.11)
     assert "negative" not in gauge(0.11)
     assert 'class="negative">0.0\u00a0%' in gauge(0.0004)
+    assert "negative" not in gauge(0.999)
     assert gauge(None) == "–"
+
+
+async def test_a_row_says_all_of_why_it_was_not_judged_in_full() -> None:
+    proxy = Proxy()
+    note = "daily.csv, row 17, column pnl: is not a number; " * 4 + "the end"
+    stand(proxy.database.engine, [standing("fx_value", state=Cell.PARTIAL, note=note)])
+    text = words(await text_of(proxy))
+    assert note in text
+    assert "no strategy with only weak signs" in text
+
+
+async def test_a_damaged_strategy_is_not_said_to_be_unread_by_this_version() -> None:
+    proxy = Proxy()
+    stand(proxy.database.engine, [standing("fx_value", state=Cell.ERROR)])
+    text = words(await text_of(proxy, "/strategies/fx_value"))
+    assert "Its rows cannot be read, so there is nothing to draw" in text
+    assert "by this version" not in text

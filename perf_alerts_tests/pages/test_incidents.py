@@ -197,16 +197,21 @@ async def test_a_typed_filter_stays_in_its_fields_and_harmless(
 async def test_an_empty_list_says_what_was_judged_and_what_was_not(
     proxy: Proxy, page: httpx.AsyncClient
 ) -> None:
-    assert "Nothing open. Nothing was judged yet; next check Sat 31 Jan" in await text_of(page)
+    unjudged = await text_of(page)
+    assert re.search(
+        "Nothing was judged yet; next check Sat 31 Jan [^.]*[.] Nothing open[.]", unjudged
+    )
     states.empty(proxy)
     shown = await text_of(page)
     resolved = await text_of(page, "/incidents?status=resolved")
 
     judged = "Judged 2 of 3 strategies for Mon 5 Jan, today 17:00 CET (2 h ago)"
-    assert f"Nothing open. {judged}; next check Sat 31 Jan" in shown
+    assert f"{judged}; next check Sat 31 Jan" in shown
+    assert shown.index(judged) < shown.index("Nothing open.")
     assert "stat_arb_eu, owner macro: no data no rows since Fri 2 Jan" in shown
     lacks = "not judged in full: stat_arb_eu (no rows since Fri 2 Jan)"
-    assert f"Nothing resolved. {judged}; {lacks}; next check" in resolved
+    assert f"{judged}; {lacks}; next check" in resolved
+    assert resolved.index(lacks) < resolved.index("Nothing resolved.")
     assert "No incident yet." in await text_of(page, "/incidents?status=all")
 
 
@@ -253,7 +258,7 @@ async def test_a_line_has_value_limit_age_owner_and_whether_it_is_silenced(
     async with serving(proxy) as http:
         (rest,) = (await http.get("/events")).json()["data"]
     assert rest["silenced_until"] == "2026-02-01T20:00:00Z"
-    text = (await page.get("/incidents")).text
+    text = (await page.get("/incidents")).text.replace("\u00a0", " ")
     assert "<summary>Its 2 incidents</summary>" in text
     assert f"drawdown</a> {MINUS}15.0 %; limit {MINUS}12.0 %." in text
 
@@ -633,3 +638,54 @@ async def test_an_incident_of_the_system_says_what_to_look_at(
     assert "<script" not in answer.text
     assert "was not kept" not in shown
     assert "/strategies/" not in answer.text.split("<main")[1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "headline", "value", "limit", "further"),
+    [
+        ("policy_drawdown", "-22.2 % below its high", -0.222, -0.2, "limit \u221220.0 %."),
+        ("policy_daily_loss", "-15.0 %, mandate -5.0 %", -0.15, -0.05, ""),
+        ("gap_since_launch", "earns 27.9 % less", 1.78, None, ""),
+        (
+            "shadow_gap",
+            "differs from its model since Fri 27 Nov",
+            0.001,
+            0.0042,
+            "0.10 % of healthy years; limit 0.42 % of them.",
+        ),
+    ],
+)
+async def test_a_line_says_each_number_once_and_what_it_is_a_share_of(
+    proxy: Proxy,
+    page: httpx.AsyncClient,
+    rule: str,
+    headline: str,
+    value: float,
+    limit: float | None,
+    further: str,
+) -> None:
+    judge(proxy, crash(rule=rule, value=value, limit=limit, parts={"headline": headline}))
+    (line,) = await lines(page)
+    said = headline.replace("-", MINUS)
+    assert line.startswith(" ".join(f"critical short_vol {said} {further} open,".split()))
+
+
+async def test_no_line_breaks_between_a_number_and_its_percent_sign(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    judge(proxy, crash())
+    for path in ("/incidents", f"/incidents/{only(proxy).id}"):
+        text = (await page.get(path)).text
+        assert "15.0\u00a0%" in text
+        assert not re.search("[0-9] %", text.partition("<svg")[0])
+
+
+async def test_a_record_that_cannot_be_read_has_no_plot_and_says_why(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    judge(proxy, crash(rule="record_error", value=None, limit=None))
+    text = await text_of(page, f"/incidents/{only(proxy).id}")
+    assert "the record cannot be read; open" in text
+    assert "cannot be read of" not in text
+    assert "Its rows could not be read, so there is no plot of them." in text
+    assert "was not kept" not in text

@@ -336,3 +336,11 @@ def test_a_small_plot_leaves_its_title_to_the_page() -> None:
     assert a_plot().title not in [each.text for each in root.iter(f"{NAME}text")]
     assert root[0].text == a_plot().title
     assert root.get("viewBox") == f"0 0 {SMALL.width} {SMALL.height}"
+
+
+def test_a_label_that_is_too_wide_goes_on_in_a_second_line() -> None:
+    plot = a_plot(limits=(Limit(value=-0.1, label="documented limit"),))
+    found = [each.text for each in elements(plot, "text", frame=SMALL)]
+
+    assert found[found.index("documented") + 1] == "limit"
+    assert "documented limit" in texts(plot)

@@ -17,7 +17,7 @@ from perf_alerts_dagster.identity.permissions import StatusViewer
 from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.store.desk import DeskNews
-from perf_alerts_dagster.judging.standings.model import Cell, Figures, Standing
+from perf_alerts_dagster.judging.standings.model import LACKING, Cell, Figures, Standing
 from perf_alerts_dagster.judging.standings.ports import (
     Sort,
     StandingFilter,
@@ -72,12 +72,12 @@ async def desk_of(resources: ApiResources, query: schemas.DeskQuery) -> schemas.
         StoreUnavailable: the store cannot be read.
     """
     offset = query.offset
-    (status, stale), stored = await asyncio.gather(
+    (status, how), stored = await asyncio.gather(
         _status(resources), asyncio.to_thread(_Stored, resources, query, offset)
     )
     totals, news = stored.totals, stored.news
     return schemas.DeskData(
-        state=_state(stored, status, stale=stale, now=resources.now()),
+        state=_state(stored, status, how, now=resources.now()),
         incidents=schemas.DeskIncidents(
             total=sum(map(len, news.leaders.values())),
             severities={severity: len(names) for severity, names in news.leaders.items()},
@@ -108,7 +108,7 @@ class _Stored:
         self.totals: StandingTotals = self._parts.standings.totals()
         self.news: DeskNews = self._parts.news.news(now - _WEEK)
         self.page: StandingPage = find(_filter(query, self.news), offset=offset, limit=query.limit)
-        blind = StandingFilter(cells=schemas.BLIND, is_group=False)
+        blind = StandingFilter(cells=LACKING, is_group=False)
         self.blind: StandingPage = find(blind, limit=_SHOWN)
         self.rows = rows_of(resources, self.page.rows)
         self.sessions = self._sessions()
@@ -216,18 +216,20 @@ def _filter(query: schemas.DeskQuery, news: DeskNews) -> StandingFilter:
     )
 
 
-async def _status(resources: ApiResources) -> tuple[SchedulerStatus | None, bool]:
-    """The scheduler's state, if it is there at once, and whether that is stale."""
+async def _status(resources: ApiResources) -> tuple[SchedulerStatus | None, dict[str, bool]]:
+    """The scheduler's state, if it is there at once, and whether that is stale, or only slow."""
     try:
         async with asyncio.timeout(_PATIENCE):
             shared = await resources.proxy.status.get()
-    except (TimeoutError, SchedulerError):
-        return None, False
-    return shared.value, shared.stale
+    except TimeoutError:
+        return None, {"slow": True, "stale": False}
+    except SchedulerError:
+        return None, {"slow": False, "stale": False}
+    return shared.value, {"slow": False, "stale": shared.stale}
 
 
 def _state(
-    stored: _Stored, status: SchedulerStatus | None, *, stale: bool, now: datetime
+    stored: _Stored, status: SchedulerStatus | None, how: dict[str, bool], *, now: datetime
 ) -> schemas.DeskState:
     totals, outbox = stored.totals, stored.outbox
     alerts = status.alerts if status else ()
@@ -249,7 +251,7 @@ def _state(
             "late": totals.late,
             "cells": dict(totals.cells),
             "scheduler": scheduler,
-            "stale": stale,
+            **how,
             "next_check": daily.next_run if daily else None,
             "off": [each.name for each in alerts if not each.enabled],
             "failed": [name for name, run in finished.items() if run and not run.success],

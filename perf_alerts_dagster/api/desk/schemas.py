@@ -11,16 +11,14 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Absent, Paged, bad_cursor
 from perf_alerts_dagster.http.schemas import Day, Model, Number, Page, Time
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.judging.standings.model import Cell, Standing
+from perf_alerts_dagster.judging.standings.model import LACKING, Cell, Standing
 from perf_alerts_dagster.judging.standings.ports import Sort
 
-# What keeps a strategy from being judged, or from being judged in full.
-BLIND = (Cell.ERROR, Cell.NO_DATA, Cell.PARTIAL, Cell.INSUFFICIENT_DATA, Cell.UNJUDGED)
 # The states that rows are filtered by, and their cells; with `open`, those with an incident.
 OPEN = "open"
 STATES: Mapping[str, Collection[Cell] | None] = {
     OPEN: None,
-    "blind": BLIND,
+    "blind": LACKING,
     **{cell.value: (cell,) for cell in reversed(Cell)},
 }
 
@@ -76,12 +74,12 @@ class DeskQuery(Paged):
 class DeskState(Model):
     """What was judged when, and whether it goes on; null where it is not known.
 
-    Of `strategies`, `judged` have an outcome for `session`, the newest one, which was still open
-    where `provisional`. `late` are those whose newest row is behind, `cells` counts all by their
-    state. `scheduler` is unknown while Dagster does not answer; where it is `stale`, this is what
-    it last said. `off` are the alerts whose schedule is off, `failed` those whose last run failed,
-    `missed` counts the runs that were due in the last week and did not happen. `messages_waiting`
-    and `messages_given_up` were not delivered.
+    Of `strategies`, `judged` were judged for `session`, if in part; it is the newest one, and was
+    still open where `provisional`. `late` are those whose newest row is behind, `cells` counts all
+    by their state. `scheduler` is unknown while Dagster does not answer, or has not yet where it
+    is `slow`; where it is `stale`, this is what it last said. `off` are the alerts whose schedule
+    is off, `failed` those whose last run failed, `missed` counts the runs that were due in the
+    last week and did not happen. `messages_waiting` and `messages_given_up` were not delivered.
     """
 
     session: Day | None
@@ -93,6 +91,7 @@ class DeskState(Model):
     cells: dict[Cell, int]
     scheduler: Literal["running", "silent", "unknown"]
     stale: bool
+    slow: bool
     next_check: Time | None
     off: list[str]
     failed: list[str]

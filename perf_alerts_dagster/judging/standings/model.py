@@ -54,6 +54,8 @@ _CODES = dict(zip(Cell, (" ", ".", "i", "w", "?", "~", "1", "0", "x", "2"), stri
 _QUIET = (Cell.OK, Cell.INSUFFICIENT_DATA)
 _UNSAID = str.maketrans({_CODES[cell]: _CODES[Cell.UNJUDGED] for cell in _QUIET})
 BY_CODE = {code: cell for cell, code in _CODES.items()}
+# What keeps a strategy from being judged, or in part from being judged in full; the worst first.
+LACKING = (Cell.ERROR, Cell.NO_DATA, Cell.PARTIAL, Cell.INSUFFICIENT_DATA, Cell.UNJUDGED)
 
 
 def cell_of(evaluation: Evaluation) -> Cell:

@@ -61,8 +61,8 @@ class StandingTotals:
     """All standings counted: strategies without groups by cell, and the groups' and owners' names.
 
     `session` is the newest that any strategy was judged for, `judged_at` when it was last judged;
-    None before the first. `judged` are the strategies that have an outcome for it, `late` those
-    of them whose newest row is behind; it is `provisional` where it was still open for any.
+    None before the first. `judged` are the strategies that were judged for it, if in part, `late`
+    those of them whose newest row is behind; it is `provisional` where it was still open for any.
     """
 
     cells: Mapping[Cell, int] = field(default_factory=dict)

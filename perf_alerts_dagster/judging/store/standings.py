@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, or
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Judgement
-from perf_alerts_dagster.judging.standings.model import Cell, Member, Standing
+from perf_alerts_dagster.judging.standings.model import LACKING, Cell, Member, Standing
 from perf_alerts_dagster.judging.standings.ports import (
     Sort,
     StandingFilter,
@@ -37,7 +37,7 @@ _COLUMNS: dict[Sort, ColumnElement[Any]] = {
     Sort.PNL: standings.c.last_pnl,
 }
 _FIGURES = ("last_return", "last_pnl", "month_return", "live_return", "drawdown", "band")
-_UNKNOWN = (Cell.UNJUDGED.value, Cell.NO_DATA.value, Cell.ERROR.value)
+_UNKNOWN = tuple(cell.value for cell in LACKING if cell is not Cell.PARTIAL)
 
 
 def keep(

@@ -22,6 +22,8 @@ WORDS: Mapping[Cell, str] = {
 }
 # Sizes in the drawings' own units; the style sheet says how large they are.
 _WIDE, _HIGH, _STRIP_HIGH, _BAR = 120, 28, 8, 60
+# From this share of healthy years on, nothing is rare.
+USUAL = 0.5
 _ALL_IN_BAND = (0.025, 0.975)
 
 
@@ -35,14 +37,16 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def odds(p_year: float | None) -> str:
-    """How many healthy years are as bad: `1 in 20`, `4 in 10`, `< 1 in 700`."""
+    """How many healthy years are as bad: `1 in 20`, `4 in 10`, `< 1 in 700`, or `usual`."""
     if p_year is None:
         return "–"
     if p_year < 1.0 / 700.0:
         return "< 1 in 700"
+    if p_year >= USUAL:
+        return "usual"
     if p_year >= 0.35:
         return f"{10.0 * p_year:.0f} in 10"
-    return f"1 in {1.0 / p_year:.0f}"
+    return f"1 in {float(f'{1.0 / p_year:.2g}'):.0f}"
 
 
 def sparkline(
@@ -118,7 +122,8 @@ def gauge(band: float | None) -> Markup:
     at = round(_BAR * min(max(band, 0.0), 1.0))
     low, high = (round(_BAR * each) for each in _ALL_IN_BAND)
     word = f"{100.0 * band:.1f}" if band < 0.1 or band > 0.9 else f"{100.0 * band:.0f}"
-    out = "" if _ALL_IN_BAND[0] <= band <= _ALL_IN_BAND[1] else ' class="negative"'
+    # Above all of them is rare, and no loss.
+    out = ' class="negative"' if band < _ALL_IN_BAND[0] else ""
     return Markup(  # noqa: S704 - numbers only
         f"<span{out}>{word}\u00a0%</span>"
         f'<svg class="gauge" viewBox="-2 0 {_BAR + 4} 8" aria-hidden="true">'

@@ -21,10 +21,18 @@ from perf_alerts_dagster.http.requests import checked, to_cursor
 from perf_alerts_dagster.judging.rule import shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.standings.columns import COLUMNS, OTHER, Column, column_of, worst
-from perf_alerts_dagster.judging.standings.model import Cell
+from perf_alerts_dagster.judging.standings.model import LACKING, Cell
 from perf_alerts_dagster.judging.standings.ports import Sort, StandingFilter
 from perf_alerts_dagster.notifications.timeline import Clock
-from perf_alerts_dagster.pages.desk.marks import WORDS, gauge, odds, percent, sparkline, strip
+from perf_alerts_dagster.pages.desk.marks import (
+    USUAL,
+    WORDS,
+    gauge,
+    odds,
+    percent,
+    sparkline,
+    strip,
+)
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, minus, rendered
 from perf_alerts_dagster.pages.session import session_of
 from perf_alerts_dagster.records.groups import ALL
@@ -34,6 +42,14 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _ROWS, _GROUPS = 50, 20
 # A list to choose from is no longer than this.
 _CHOICES = 60
+# What is lacked, after the number of those who do.
+_LACKS = {
+    Cell.NO_DATA: "without recent data",
+    Cell.ERROR: "with an error",
+    Cell.PARTIAL: "in part",
+    Cell.INSUFFICIENT_DATA: "with too little data",
+    Cell.UNJUDGED: "not judged",
+}
 # Longer than the sessions of any exchange are apart.
 _LONG_AGO = timedelta(days=5)
 _HEADS = {
@@ -43,7 +59,7 @@ _HEADS = {
     Sort.LIVE: ("live", "return since live began"),
     Sort.DRAWDOWN: ("drawdown", "below the last high, and sessions since"),
     Sort.BAND: ("band", "share of the healthy paths of its projection below the live one"),
-    Sort.RARITY: ("rarest", "healthy years as bad as its rarest rule finds it"),
+    Sort.RARITY: ("rarest", "how many healthy years are as bad, by the rule that finds it rarest"),
 }
 _SORTS = {
     Sort.WORST: "worst first",
@@ -228,12 +244,12 @@ def _line(
         # The tag says it of late rows.
         note="" if row.late else minus(row.note),
         marks=marks,
-        last=percent(row.last_return, 2),
+        last=percent(row.last_return),
         month=percent(row.month_return),
         live=percent(row.live_return),
         drawdown=percent(row.drawdown),
         rarest=odds(row.p_year),
-        rule=column_of(row.p_rule) if row.p_rule else None,
+        rule=column_of(row.p_rule) if row.p_rule and (row.p_year or 0.0) < USUAL else None,
         path=sparkline(row.path, row.lower, row.upper),
         strip=strip(row.strip),
         band=gauge(row.band),
@@ -246,7 +262,7 @@ def _tag(row: schemas.DeskRow, clock: Clock) -> str:
     """Why a row says little, in two words."""
     if row.late and row.last_row:
         return f"last row {clock.day(date.fromisoformat(row.last_row))}"
-    return WORDS[row.state] if row.state in schemas.BLIND else ""
+    return WORDS[row.state] if row.state in LACKING else ""
 
 
 def _members(row: schemas.DeskRow) -> str:
@@ -272,16 +288,10 @@ def _detail(rule: str, one: schemas.RowRule) -> str:
 def _state(state: schemas.DeskState, clock: Clock) -> dict[str, Any]:
     """What the line of the state says beside its times."""
     cells = state.cells
-    notes = [
-        ("its session is still open, so that all of it is provisional", state.provisional),
-        (f"{state.late} late", state.late),
-        (f"{cells.get(Cell.NO_DATA, 0)} without recent data", cells.get(Cell.NO_DATA, 0)),
-        (f"{cells.get(Cell.ERROR, 0)} with an error", cells.get(Cell.ERROR, 0)),
-        (f"{cells.get(Cell.PARTIAL, 0)} in part", cells.get(Cell.PARTIAL, 0)),
-        (
-            f"{cells.get(Cell.INSUFFICIENT_DATA, 0)} with too little data",
-            cells.get(Cell.INSUFFICIENT_DATA, 0),
-        ),
+    counts = {words: cells.get(cell, 0) for cell, words in _LACKS.items()}
+    notes = ["its session is still open, so that all of it is provisional"] * state.provisional
+    notes += [
+        f"{count} {words}" for words, count in ({"late": state.late} | counts).items() if count
     ]
     judged_at = _time(state.judged_at)
     faults = [f"the last {BY_NAME[name].title} failed" for name in state.failed if name in BY_NAME]
@@ -296,7 +306,7 @@ def _state(state: schemas.DeskState, clock: Clock) -> dict[str, Any]:
         faults.append(f"{counted(state.messages_given_up, 'message')} could not be delivered")
     return {
         "day": clock.day(date.fromisoformat(state.session)) if state.session else "",
-        "notes": [words for words, is_said in notes if is_said],
+        "notes": notes,
         "faults": faults,
         "is_whole": state.judged == state.strategies,
     }
@@ -313,14 +323,14 @@ def _session(one: schemas.DeskSession, clock: Clock) -> dict[str, Any]:
     return {
         "name": one.strategy,
         "day": clock.day(date.fromisoformat(one.session)),
-        "change": percent(one.last_return, 2),
+        "change": percent(one.last_return),
         "pnl": "" if one.last_pnl is None else minus(money(one.last_pnl, one.currency)),
         "is_loss": bool(made and made < 0.0),
         "makers": [
             {
                 "strategy": each.strategy,
                 "owner": each.owner,
-                "made": percent(each.last_return, 2)
+                "made": percent(each.last_return)
                 if each.last_pnl is None
                 else minus(money(each.last_pnl, None)),
             }

@@ -43,7 +43,7 @@ async def test_the_desk_says_what_was_judged_and_what_was_not() -> None:
         data = (await got(client))["data"]
     state = data["state"]
     assert (state["session"], state["judged_at"]) == ("2026-01-30", "2026-01-30T17:00:20Z")
-    assert (state["judged"], state["strategies"], state["late"]) == (7, 8, 0)
+    assert (state["judged"], state["strategies"], state["late"]) == (6, 8, 0)
     assert state["cells"]["insufficient_data"] == 1
     assert (state["scheduler"], state["stale"]) == ("running", False)
     assert state["last_message"] == "2026-01-30T17:01:20Z"
@@ -198,6 +198,7 @@ async def test_the_desk_is_there_while_dagster_does_not_answer() -> None:
     async with serving(proxy) as client:
         data = (await got(client))["data"]
         assert (data["state"]["scheduler"], data["state"]["next_check"]) == ("unknown", None)
+        assert data["state"]["slow"] is False
         assert data["total"] == 11
         proxy.scheduler.fault = None
         assert (await got(client))["data"]["state"]["scheduler"] == "running"
@@ -211,7 +212,8 @@ async def test_the_desk_does_not_wait_for_a_dagster_that_hangs() -> None:
     proxy = shown()
     proxy.scheduler.gate = asyncio.Event()
     async with serving(proxy) as client:
-        assert (await got(client))["data"]["state"]["scheduler"] == "unknown"
+        state = (await got(client))["data"]["state"]
+        assert (state["scheduler"], state["slow"], state["stale"]) == ("unknown", True, False)
         proxy.scheduler.gate.set()
 
 
