@@ -9,6 +9,7 @@ import pytest
 from perf_alerts_dagster.api.strategies.report import (
     bar_words,
     bars_of,
+    best_words,
     episodes_of,
     found_of,
     in_percent,
@@ -156,11 +157,11 @@ def test_a_rule_has_its_unit_and_says_what_it_is_worth() -> None:
 
     assert (one.value, one.limit) == ("-21.7 %", "-18.9 %")
     assert (one.p_year, one.false_alarms, one.of_best) == ("0.20 %", "1.0 %", "83.1 %")
-    assert (one.power, one.misses) == ("14.9 % / 41.5 %", "58.5 %")
+    assert one.power == "14.9 % / 41.5 %"
     assert one.since.endswith("4 Jan")
     (bare,) = found_of([stored("interval_breach", projection="launch:2026-01-05")], None, None)
-    assert bare.title == "interval breach (launch)"
-    assert {bare.value, bare.limit, bare.p_year, bare.power, bare.misses, bare.since} == {""}
+    assert bare.title == "interval breach (projection of launch)"
+    assert {bare.value, bare.limit, bare.p_year, bare.power, bare.since} == {""}
 
 
 def test_an_earlier_day_ends_the_strips() -> None:
@@ -247,3 +248,11 @@ def test_returns_have_fixed_decimals_and_a_real_minus(value: float | None, text:
 def test_a_signed_return_says_that_it_is_a_gain() -> None:
     assert in_percent(0.0024, 2, signed=True) == "+0.24"
     assert in_percent(0.0, 2, signed=True) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(None, ""), (0.831, "83.1 %"), (0.9999, "100 % or more"), (1.022, "100 % or more")],
+)
+def test_no_rule_is_said_to_be_faster_than_the_best(share: float | None, words: str) -> None:
+    assert best_words(share) == words
