@@ -67,6 +67,7 @@ def said(*found: StoredEvaluation, as_of: date | None = DAY, note: str = "", **s
     return " ".join(filter(None, sentence("trend", found_of(found, known, None), as_of, note)))
 
 
+MORE = "100 % or more"
 FINE = stored("drawdown", message="2 % below its high")
 LACKING = stored("win_rate", Outcome.INSUFFICIENT_DATA, message="3 of 20 trades")
 BLIND = stored("no_data", Outcome.NO_DATA, message="newest row is of Mon")
