@@ -181,7 +181,7 @@ def _result(
     if breaches:
         metadata["worst_rule"] = dg.MetadataValue.text(breaches[0].rule)
         if breaches[0].p_year is not None:
-            metadata["p_year"] = dg.MetadataValue.float(breaches[0].p_year)
+            metadata["p_year"] = dg.MetadataValue.float(float(f"{breaches[0].p_year:.4g}"))
     return dg.AssetCheckResult(
         passed=state in ("not_notified", Outcome.OK.value),
         asset_key=key.asset_key,

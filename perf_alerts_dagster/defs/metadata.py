@@ -16,14 +16,13 @@ from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.executions.plots import MAXIMUM_CHARTS
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import (
-    WORTH,
     Evaluation,
     Judgement,
     Outcome,
     notified,
 )
 from perf_alerts_dagster.judging.rule import Unit
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, unit_of
 from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, summaries
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.plots.plot import Plot
@@ -40,15 +39,8 @@ _MAXIMUM_NAMED = 5
 _MAXIMUM_NOTE = 600
 # The entry of the run's output that holds its sentence.
 SENTENCE = "summary"
-# What a rule is worth is a share, but for these: its columns, by the field.
-_LENGTHS = {"days_to_half": "days_to_half_sessions"} | {
-    name: name for name in ("delay_sessions", "minimal_delay_sessions")
-}
-_WORTH = {name: _LENGTHS.get(name, f"{name}_percent") for name in WORTH}
 # The columns of the table that hold no number.
-_WORDS = frozenset(
-    ("strategy", "rule", "outcome", "severity", "headline", "unit", "evidence", "message")
-)
+_WORDS = frozenset(("strategy", "rule", "outcome", "severity", "unit", "message"))
 # A breach is what a reader of the run's page looks for.
 _ORDER = sorted(WORST_FIRST, key=lambda outcome: outcome is not Outcome.BREACH)
 
@@ -260,18 +252,11 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
             "rule": evaluation.rule,
             "outcome": evaluation.outcome.value,
             "severity": evaluation.severity.value if evaluation.severity else "",
-            "headline": str(evaluation.parts.get("headline") or ""),
             "value": _number(evaluation.value, is_share=_is_share(evaluation)),
             "limit": _number(evaluation.limit, is_share=_is_share(evaluation)),
             "unit": _unit(evaluation),
-            "evidence": evaluation.evidence.value if evaluation.evidence else "",
             "p_year_percent": _number(evaluation.p_year, is_share=True),
-            "false_alarm_rate_percent": _number(evaluation.false_alarm_rate, is_share=True),
             "notifies": bool(evaluation.notifies),
-            **{
-                column: _number(getattr(evaluation, name), is_share=column.endswith("percent"))
-                for name, column in _WORTH.items()
-            },
             "message": evaluation.message,
         }
         for evaluation in worst_first[:_MAXIMUM_ROWS]
@@ -290,13 +275,11 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
 
 
 def _is_share(evaluation: Evaluation) -> bool:
-    rule = BY_ID.get(evaluation.rule)
-    return rule is not None and rule.unit is Unit.PERCENT
+    return unit_of(evaluation.rule, evaluation.parts) is Unit.PERCENT
 
 
 def _unit(evaluation: Evaluation) -> str:
-    rule = BY_ID.get(evaluation.rule)
-    return rule.unit.value if rule else ""
+    return unit_of(evaluation.rule, evaluation.parts).value if evaluation.rule in BY_ID else ""
 
 
 def _number(value: float | None, *, is_share: bool) -> float | str:

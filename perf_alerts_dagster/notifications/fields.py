@@ -5,8 +5,8 @@ Those for programs are in `api/incidents/schemas.py`.
 
 from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.judging.rule import number, shown
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rule import shown
+from perf_alerts_dagster.judging.rules.catalogue import unit_of
 from perf_alerts_dagster.notifications.timeline import VERDICTS as VERDICTS
 from perf_alerts_dagster.notifications.timeline import Clock, hold_words, resolution_words
 
@@ -35,9 +35,6 @@ def shown_fields(incident: Incident, clock: Clock) -> dict[str, str]:
 
 def _values(incident: Incident) -> str:
     """The value and the limit in the unit of the rule; of one that is gone without."""
-    rule = BY_ID.get(incident.rule)
-    texts = [
-        shown(each, rule.unit) if rule else "" if each is None else number(each)
-        for each in (incident.value, incident.limit)
-    ]
+    unit = unit_of(incident.rule, incident.parts)
+    texts = [shown(each, unit) for each in (incident.value, incident.limit)]
     return ", ".join(text or "-" for text in texts) if any(texts) else ""

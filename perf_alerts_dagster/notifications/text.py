@@ -13,7 +13,7 @@ from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.judging.evaluation import EXPLAINED, HEADLINE
 from perf_alerts_dagster.judging.rule import STEP, Rule, Unit, shown
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, unit_of
 
 # An incident as in a message's payload.
 Payload = Mapping[str, Json]
@@ -106,13 +106,17 @@ def value_words(incident: Payload, value: Json) -> str:
     amount, rule = number(value), rule_of(incident)
     if amount is None:
         return ""
-    return shown(amount, rule.unit) if rule else f"{amount:.4g}"
+    return shown(amount, unit_of(rule.id, _parts(incident))) if rule else f"{amount:.4g}"
 
 
 def part(incident: Payload, name: str) -> Json:
     """One of the incident's further facts; None where it has none."""
+    return _parts(incident).get(name)
+
+
+def _parts(incident: Payload) -> Payload:
     parts = incident["parts"]
-    return parts.get(name) if isinstance(parts, dict) else None
+    return parts if isinstance(parts, dict) else {}
 
 
 def facts(incident: Payload, name: str) -> Payload:

@@ -1,5 +1,6 @@
 """The five alerts: their sessions, their switches, and a run of one now."""
 
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
@@ -10,6 +11,7 @@ from perf_alerts_dagster.api.alerts.schemas import Session as Judged
 from perf_alerts_dagster.api.alerts.views import HOLIDAY
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.control.principal import Permission
+from perf_alerts_dagster.core.wording import day_words
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import checked
@@ -38,9 +40,11 @@ WORDS: dict[str, str] = {
     Cell.ERROR: "error",
     Cell.CRITICAL: "critical",
 }
+# What a run has found, as its tag says it.
+_FOUND = WORDS | {"alerts": "people are notified", "breach": WORDS[Cell.WEAK]}
 # The height of a bar, in tenths: the worse, the higher, so that colour is not alone. That of a
 # session that was not judged is an empty frame.
-_HEIGHTS = dict(zip(WORDS, (1, 10, 3, 3, 5, 4, 6, 7, 8, 9, 10), strict=True))
+_HEIGHTS = dict(zip(WORDS, (1, 10, 2, 3, 5, 4, 6, 7, 8, 9, 10), strict=True))
 _WELL = frozenset({HOLIDAY, Cell.OK, Cell.INFO})
 
 
@@ -126,6 +130,8 @@ async def _page(
         zone=proxy.settings.timezone,
         today=proxy.today(),
         words=WORDS,
+        outcomes=_FOUND,
+        day=lambda text: day_words(date.fromisoformat(text), beside=proxy.today()),
         heights=_HEIGHTS,
         counts=_counts,
         well=_WELL,

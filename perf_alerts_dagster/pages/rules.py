@@ -12,7 +12,8 @@ from perf_alerts_dagster.api.admin.routes import limits_in_force, set_limits
 from perf_alerts_dagster.api.admin.schemas import MandateValues, ThresholdsBody
 from perf_alerts_dagster.api.resources import control_of
 from perf_alerts_dagster.api.rules.routes import rules_now
-from perf_alerts_dagster.api.rules.schemas import RulesData
+from perf_alerts_dagster.api.rules.schemas import RuleData, RulesData
+from perf_alerts_dagster.api.strategies.report import best_words
 from perf_alerts_dagster.control.principal import Permission
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.wording import percent
@@ -21,6 +22,7 @@ from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import checked
 from perf_alerts_dagster.identity.permissions import check
 from perf_alerts_dagster.judging.limits import MANDATES
+from perf_alerts_dagster.judging.rule import shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.pages.forms import owners_of, refusal
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, rendered
@@ -216,11 +218,21 @@ async def _shown(request: Request, data: RulesData) -> dict[str, Any]:
         "owners": await owners_of(request, {*names, *data.mandates.get("strategies", {})}),
         "percent": _percent,
         "number": _number,
+        "in_unit": _limit,
+        "best": lambda share: best_words(share) or "not known",
     }
 
 
 def _percent(share: float | None) -> str:
-    return "not known" if share is None else percent(share)
+    if share is None:
+        return "not known"
+    # Of so few simulated years no smaller share is known.
+    return "under 0.01 %" if 0.0 < share < 1e-4 else percent(share)
+
+
+def _limit(rule: RuleData, value: float) -> str:
+    """A limit with its unit: one that is a share, such as a chance, in per cent."""
+    return percent(value) if rule.accepts == "fraction" else shown(value, rule.unit)
 
 
 def _number(value: float | None) -> str:

@@ -15,6 +15,7 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.judging.context import JudgeContext
+from perf_alerts_dagster.judging.rule import number
 from perf_alerts_dagster.judging.standings.figures import members_of
 from perf_alerts_dagster.judging.standings.model import STRIP, Cell, Member
 from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, rendered
@@ -121,11 +122,13 @@ def content_of(view: StrategyView, days: Days, incidents: Sequence[Incident]) ->
     # The strip of a rule is that of all its projections.
     bars = {each.evaluation.rule: each.bars for each in found if each.bars}
     member = Member(group=view.record.group, owner=view.record.owner) if view.record else None
+    state, further = report.sentence(view.strategy, found, session, note)
     beside = view.as_of or session or (sessions[-1] if sessions else date.max)
     return {
         "view": view,
         "member": member or (standing.member if standing else Member()),
-        "state": report.sentence(view.strategy, found, session, note),
+        "state": state,
+        "further": further,
         "worst": found[0].cell if found else None,
         "judged": max((each.judged_at for each in view.evaluations), default=None),
         "found": found,
@@ -220,8 +223,8 @@ def _tiles(
         ),
         Tile(
             name=f"Sharpe {SHARPE_WINDOW}",
-            figure="" if ratio is None else f"{ratio:.1f}",
-            under="" if earlier is None else f"backtest {earlier:.1f}",
+            figure="" if ratio is None else number(ratio),
+            under="" if earlier is None else f"backtest {number(earlier)}",
             is_bad=ratio is not None and ratio < 0.0,
         ),
         Tile(

@@ -43,9 +43,9 @@ _AXES = {
 }
 
 
-def axis_of(rule: Rule) -> str:
-    """The name of the y axis of a rule's value."""
-    return _AXES[rule.unit]
+def axis_of(unit: Unit) -> str:
+    """The name of the y axis of values in a unit."""
+    return _AXES[unit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,7 +98,7 @@ class Judged:
             rule=self.rule.id,
             title=words(title),
             text=words(self.evaluation.message),
-            unit=axis_of(self.rule) if unit is None else unit,
+            unit=axis_of(self.rule.unit) if unit is None else unit,
             dates=tuple(dates.astype("datetime64[D]").astype(object).tolist()),
             series=series,
             limits=tuple(limits),

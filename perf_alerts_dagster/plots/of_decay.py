@@ -8,9 +8,9 @@ import numpy as np
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import Case
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, shown
 from perf_alerts_dagster.judging.rules import gap, life_cusum
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, unit_of
 from perf_alerts_dagster.judging.rules.decay import (
     LONG,
     OWN,
@@ -47,32 +47,47 @@ def shortfall(judged: Judged) -> Plot | None:
     life = _life_of(judged)
     if life is None:
         return None
-    rule = judged.rule
-    if rule is gap.RULE:
+    rule, found = judged.rule, judged.evaluation
+    found_on = judged.part("found_on") if rule is gap.RULE and found.severity else None
+    if found_on:
         # What found the gap.
         rule = BY_ID.get(str(judged.part("found_by")), rule)
     is_own = judged.part("compared_with") == OWN and life.has_backtest and rule is not SUM
     first = OWN_ROWS if is_own else 0
-    places = first + thinned(len(life.scores) - first)
+    rows = len(life.scores) - first
+    at = int(np.searchsorted(life.dates, np.datetime64(found_on))) if found_on else first + rows - 1
+    places = first + thinned(rows, at - first)
     values = _own_values(life, rule, places) if is_own else _values(life, rule)[places]
-    severity = judged.evaluation.severity
+    severity = found.severity
     is_critical = severity is not None and severity.rank >= Severity.CRITICAL.rank
     year = life.calibration.year
     by_year = [
         life.limits(rule, age)[is_critical] for age in range(1, len(life.scores) - first + 1, year)
     ]
     limits = np.array(by_year)[(places - first) // year]
-    since = judged.part("change_date") or since_beyond(
-        life.dates[places], values, limits, below=False
+    since = (
+        found_on
+        or judged.part("change_date")
+        or since_beyond(life.dates[places], values, limits, below=False)
     )
+    # What broke is of the day on which it did, whatever became of it.
+    broke = int(np.searchsorted(places, at))
+    value, limit, note = float(values[broke]), float(limits[broke]), ""
+    unit = rule.unit if rule is not gap.RULE else unit_of(rule.id, found.parts)
+    if broke < len(places) - 1:
+        day = judged.context.day(life.dates[at])
+        texts = [shown(each, unit) for each in (value, limit, float(values[-1]))]
+        note = "{} on {}, limit {}; {} now".format(texts[0], day, *texts[1:])
     return judged.plot(
         life.dates[places],
         Series(
             name="against its own record" if is_own else "since launch", values=values_of(values)
         ),
-        unit=axis_of(rule),
-        limits=limit_at(float(limits[-1]), "limit at its age", values_of(limits)),
+        unit=axis_of(unit),
+        limits=limit_at(limit, "limit at its age", values_of(limits)),
         since=since if severity else None,
+        value=value if note else None,
+        note=note,
         # The sums grow without bounds.
         logarithmic=rule in (SUM, HEDGED),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from perf_alerts_dagster.core.wording import counted, day_words, percent
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.rule import number
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.exceedances import RATE
 from perf_alerts_dagster.judging.rules.interval import INTERVAL
@@ -294,7 +295,7 @@ def _sharpe(life: _Life) -> Plot | None:
     limits = life.rare(ROLLING_SHARPE.id, statistic.badness(1.0, periods))
     return life.plot(
         f"Sharpe ratio of {SHARPE_WINDOW} sessions",
-        f"{newest:.1f} a year over the last {SHARPE_WINDOW} live sessions{_rarely(limits)}.",
+        f"{number(newest)} a year over the last {SHARPE_WINDOW} live sessions{_rarely(limits)}.",
         ROLLING_SHARPE.id,
         Series(name=f"{SHARPE_WINDOW} sessions", values=life.values(ratios)),
         unit="Sharpe ratio a year",

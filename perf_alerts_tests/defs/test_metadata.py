@@ -144,8 +144,8 @@ def test_the_word_of_a_run_is_the_worst_of_its_strategies(outcome: Outcome, word
     assert outcome_word(executed(fine(), weak)) == word
 
 
-def test_the_table_of_a_run_says_what_notifies_and_what_its_rule_is_worth() -> None:
-    sees = fine(notifies=True, power_252=0.25, delay_sessions=1100.4, rule="drawdown")
+def test_the_table_of_a_run_says_what_notifies_in_as_many_columns_as_are_read() -> None:
+    sees = fine(notifies=True, power_252=0.25, rule="drawdown")
     fallen = breach(
         rule="drawdown", value=-0.35967964, p_year=0.0123456, parts={"headline": "-36.0 % today"}
     )
@@ -154,17 +154,15 @@ def test_the_table_of_a_run_says_what_notifies_and_what_its_rule_is_worth() -> N
     worst, *rows = [record.data for record in found.records]
 
     assert [row["notifies"] for row in rows] == [True, False]
-    assert [row["power_252_percent"] for row in rows] == [25.0, ""]
-    assert [row["delay_sessions"] for row in rows] == [1100.0, ""]
-    shown = {name: worst[name] for name in ("headline", "value", "limit", "unit", "p_year_percent")}
+    shown = {name: worst[name] for name in ("value", "limit", "unit", "p_year_percent")}
     assert shown == {
-        "headline": "-36.0 % today",
         "value": -35.97,
         "limit": -20.0,
         "unit": "percent",
         "p_year_percent": 1.235,
     }
     types = {column.name: column.type for column in found.schema.columns}
+    assert len(types) <= 10
     # An empty number is "", since Dagster's tables hold nothing else that is empty.
     kinds = {"float": float | str, "bool": bool, "string": str}
     for row in (worst, *rows):

@@ -36,6 +36,11 @@ async def test_each_alert_has_a_cell_for_each_session_and_says_what_was_not_judg
     daily = text[: text.index("Weekly stability check")]
     assert 'class="unjudged"' in daily
     assert "1 critical, 2 ok" in daily
+    # Days as people write them.
+    assert re.search(
+        r">(Mon|Tue|Wed|Thu|Fri) \d+ [A-Z][a-z]{2}( 2025)?<|>\d+ [A-Z][a-z]{2} 2025<", daily
+    )
+    assert not re.search(r">[^<]*20\d\d-\d\d-\d\d", daily)
     assert re.search(r"\d+ judged, of them \d+ not ok; 2 not judged", daily)
     assert "<form" not in text.partition("<main")[2]
 

@@ -38,6 +38,8 @@ async def test_a_viewer_sees_every_rule_and_no_form(page: httpx.AsyncClient) -> 
 
     assert [rule.id for rule in RULES if f'href="/rules/{rule.id}"' not in text] == []
     assert "40.0 %" in text
+    for limit in ("warning 8.0 %", "low 0.50 x", "warning chance 5.0 %"):
+        assert limit in text
     for each in (one, mandates):
         assert each.status_code == 200
         assert "<form" not in each.text.partition("<main")[2]

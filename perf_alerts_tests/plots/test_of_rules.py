@@ -131,9 +131,7 @@ def test_the_limit_is_the_evaluation_s_where_the_plot_is_in_its_unit() -> None:
         plot, found = each.plot, each.evaluation
         if plot is None or not plot.limits or found.rule in in_another_unit:
             continue
-        # The gap may have been found by another rule, at another age.
-        if found.rule != "gap_since_launch":
-            assert plot.limits[0].value == pytest.approx(found.limit), (found.strategy, found.rule)
+        assert plot.limits[0].value == pytest.approx(found.limit), (found.strategy, found.rule)
 
 
 def test_the_value_at_the_end_of_the_line_is_the_evaluation_s() -> None:
@@ -237,7 +235,25 @@ def test_the_gap_since_launch_is_drawn_by_what_found_it() -> None:
     found, plot = drawn("sunk", "gap_since_launch")
 
     assert found.parts["found_by"] == SUM.id
-    assert (plot.unit, plot.logarithmic) == (axis_of(SUM), True)
+    assert (plot.unit, plot.logarithmic) == (axis_of(SUM.unit), True)
+    assert plot.limits[0].value == pytest.approx(found.limit)
+
+
+def test_a_gap_that_is_within_its_limit_again_shows_the_value_and_the_day_that_broke_it() -> None:
+    """It is a breach for the whole life: the picture says why, in the unit of what found it."""
+    picture = next(
+        each
+        for each in pictures()
+        if each.evaluation.strategy == "sunk" and each.evaluation.rule == "gap_since_launch"
+    )
+    found_on = date.fromisoformat(str(picture.evaluation.parts["found_on"]))
+    _, sound = drawn("sunk", "gap_since_launch")
+    assert sound.since == found_on
+    place = sound.dates.index(found_on)
+    assert sound.series[0].values[place] == pytest.approx(picture.evaluation.value)
+    assert sound.value == pytest.approx(picture.evaluation.value)
+    assert (sound.value or 0.0) >= sound.limits[0].value
+    assert sound.note.endswith(" now")
 
 
 def test_what_is_flat_is_marked_in_the_calendar_from_its_first_session_on() -> None:

@@ -116,7 +116,7 @@ def _cannot_see(rule: Rule, worth: RuleWorth) -> str:
     """What a rule cannot see, by what was judged last."""
     if not worth.strategies:
         return "It has judged no strategy yet."
-    said = []
+    said, all_of_them = [], counted(worth.strategies, "strategy")
     power = worth.medians.get("power_252")
     if power is not None:
         said.append(
@@ -127,10 +127,9 @@ def _cannot_see(rule: Rule, worth: RuleWorth) -> str:
     else:
         said.append("it sees what passes its limit, and nothing before")
     if worth.lacking:
-        said.append(
-            f"{counted(worth.lacking, 'strategy')} of {worth.strategies} have too little data"
-        )
+        has = "has" if worth.lacking == 1 else "have"
+        said.append(f"{worth.lacking} of {all_of_them} {has} too little data")
     if worth.unmeasured:
-        said.append(f"{counted(worth.unmeasured, 'strategy')} could not be measured")
+        said.append(f"{worth.unmeasured} of {all_of_them} could not be measured")
     words = "; ".join(said)
     return f"{words[0].upper()}{words[1:]}."

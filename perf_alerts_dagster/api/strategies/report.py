@@ -11,9 +11,9 @@ import numpy as np
 from perf_alerts_dagster.core.wording import counted, day_words, first_few, percent, rarity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.ports import StoredEvaluation
-from perf_alerts_dagster.judging.rule import Unit, shown
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
-from perf_alerts_dagster.judging.standings.model import BY_CODE, Cell, Standing, cell_of
+from perf_alerts_dagster.judging.rule import shown
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, unit_of
+from perf_alerts_dagster.judging.standings.model import BY_CODE, STRIP, Cell, Standing, cell_of
 from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
 
 # The cells that say that something could not be judged, and those of which people are notified.
@@ -21,6 +21,8 @@ UNKNOWN = (Cell.INSUFFICIENT_DATA, Cell.PARTIAL, Cell.NO_DATA, Cell.ERROR, Cell.
 NOTIFIED = (Cell.WARNING, Cell.CRITICAL)
 # Drawdowns and trades that are listed, and years of the backtest.
 MOST, BACKTEST_YEARS = 5, 5
+# What the projections of a kind are of.
+_OF = {"launch": "projection of launch", "judging": "newest projection"}
 _LOWEST = -1.0 + 1e-12
 _TINY = 1e-9
 
@@ -38,8 +40,7 @@ class Bar:
 class Found:
     """What a rule found, as a row of a table; texts are empty where there is nothing to say.
 
-    `since` is the first of the newest sessions that look alike. `misses` is the share of changes
-    of the size that the rule looks for that it does not see within a year.
+    `since` is the first of the newest sessions that look alike.
     """
 
     title: str
@@ -51,7 +52,6 @@ class Found:
     false_alarms: str
     power: str
     of_best: str
-    misses: str
     since: str
     message: str
     bars: Sequence[Bar] = ()
@@ -80,7 +80,7 @@ def title_of(rule: str) -> str:
 
 
 def _found(one: Evaluation, standing: Standing | None, as_of: date | None) -> Found:
-    unit = BY_ID[one.rule].unit if one.rule in BY_ID else Unit.NUMBER
+    unit = unit_of(one.rule, one.parts)
     title = title_of(one.rule)
     kind = (one.projection or "").partition(":")[0]
     strip = standing.rules[one.rule].strip if standing and one.rule in standing.rules else ""
@@ -88,7 +88,7 @@ def _found(one: Evaluation, standing: Standing | None, as_of: date | None) -> Fo
     if as_of is not None:
         strip = strip[: sum(each <= as_of for each in sessions)]
     return Found(
-        title=f"{title} ({kind})" if kind else title,
+        title=f"{title} ({_OF.get(kind, kind)})" if kind else title,
         cell=cell_of(one),
         evaluation=one,
         value=shown(one.value, unit),
@@ -96,8 +96,7 @@ def _found(one: Evaluation, standing: Standing | None, as_of: date | None) -> Fo
         p_year=_share(one.p_year),
         false_alarms=_share(one.false_alarm_rate),
         power=_power(one),
-        of_best=_share(one.share_of_limit),
-        misses=_share(None if one.power_252 is None else 1.0 - one.power_252),
+        of_best=best_words(one.share_of_limit),
         since=_since(strip, sessions),
         message=one.message,
         bars=bars_of(strip),
@@ -106,6 +105,11 @@ def _found(one: Evaluation, standing: Standing | None, as_of: date | None) -> Fo
 
 def _share(share: float | None) -> str:
     return "" if share is None else percent(share)
+
+
+def best_words(share: float | None) -> str:
+    """The speed of a rule against the best one's; it is estimated, and more than all is all."""
+    return _share(share) if share is None or share < 0.9995 else "100 % or more"
 
 
 def _power(one: Evaluation) -> str:
@@ -141,16 +145,19 @@ def cell_words(cell: Cell) -> str:
 
 
 def _since(strip: str, sessions: Sequence[date]) -> str:
-    """The first of the newest sessions of a strip that look alike; before them is unknown."""
+    """The first of the newest sessions of a strip that look alike.
+
+    Before a strip as long as is kept is unknown, before the first judgement there is nothing.
+    """
     run = len(strip) - len(strip.rstrip(strip[-1])) if strip else 0
-    if not run or BY_CODE[strip[-1]] is Cell.UNJUDGED:
+    if not run or BY_CODE[strip[-1]] is Cell.UNJUDGED or len(strip) == 1:
         return ""
     day = day_words(sessions[len(strip) - run], beside=sessions[-1])
-    return f"before {day}" if run == len(strip) else day
+    return f"before {day}" if run == STRIP else day
 
 
-def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -> str:
-    """How a strategy stands, in one sentence.
+def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -> tuple[str, str]:
+    """How a strategy stands in a sentence, and what else is notified or a weak sign, if any is.
 
     Args:
         name: The strategy.
@@ -159,7 +166,7 @@ def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -
         note: Why it is not judged in full; empty where it is.
     """
     if as_of is None or not found:
-        return f"{name} is not judged yet{f': {note}' if note else ''}."
+        return f"{name} is not judged yet{f': {note}' if note else ''}.", ""
     judged = f"judged for {day_words(as_of, beside=as_of)}"
     notified = [each for each in found if each.cell in NOTIFIED]
     weak = [each for each in found if each.cell is Cell.WEAK]
@@ -171,17 +178,19 @@ def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -
         worst = notified[0]
         since = f" since {worst.since}" if worst.since else ""
         said = f"{name} breaches {worst.title}{since}: {worst.message.rstrip('.')}; {judged}"
-        if len(notified) > 1:
-            said += f"; also {first_few([each.title for each in notified[1:]])}"
     elif 2 * lacking > len(found):
         said = f"{name} has too little data to be judged{f': {note}' if note else ''}; {judged}"
+    elif weak:
+        # A weak sign is beyond its limit.
+        said = f"{name}: nothing is notified, {judged}"
     else:
         said = f"{name} is within its limits, {judged}"
-    if weak:
-        said += f"; weak sign{'s' if len(weak) > 1 else ''}: {_weak(weak)}"
     if lacking and lacking < len(found):
         said += f"; {lacking} of {counted(len(found), 'rule')} not judged in full"
-    return f"{said}."
+    also = [f"Also {first_few([each.title for each in notified[1:]])}."] if notified[1:] else []
+    if weak:
+        also.append(f"Weak sign{'s' if len(weak) > 1 else ''}: {_weak(weak)}.")
+    return f"{said}.", " ".join(also)
 
 
 def _weak(found: Sequence[Found]) -> str:

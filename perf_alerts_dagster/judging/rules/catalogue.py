@@ -1,12 +1,13 @@
 """The closed list of rules and their judges, in the order of evaluations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, Unit
 from perf_alerts_dagster.judging.rules import (
     data_quality,
     decay,
@@ -67,6 +68,18 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
 }
 
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
+
+
+def unit_of(rule: str, parts: Mapping[str, Json]) -> Unit:
+    """The unit of a value and its limit: that of their parts, else the rule's; of one gone, none.
+
+    Args:
+        rule: The rule's id.
+        parts: Those of the evaluation or of its incident.
+    """
+    known = BY_ID[rule].unit if rule in BY_ID else Unit.NUMBER
+    return next((unit for unit in Unit if unit.value == parts.get("unit")), known)
+
 
 # The weight of each rule that a false-alarm budget is shared among.
 WEIGHTS: dict[str, float] = {rule.id: rule.weight for rule in RULES if rule.weight}

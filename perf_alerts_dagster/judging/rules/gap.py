@@ -34,7 +34,7 @@ from perf_alerts_dagster.statistics.decay import gaps, looks
 RULE = by_budget(
     id="gap_since_launch",
     title="gap since launch",
-    # Its value is that of the rule which found it.
+    # Value and limit are those of the rule which found it, and the part `unit` says theirs.
     unit=Unit.NUMBER,
     weight=0.25,
     optional=True,
@@ -50,6 +50,8 @@ class _Found(NamedTuple):
     rule: Rule
     severity: Severity
     p_year: float
+    value: float
+    limit: float
 
 
 def judge_gap(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -82,6 +84,7 @@ def _judged(case: Case, life: Life) -> Evaluation:
         "rows": rows,
         "expected": expected,
         "compared_with": BACKTEST,
+        "unit": Unit.SIGMA.value,
         **life.launch.parts,
     }
     if found is not None:
@@ -103,7 +106,8 @@ def _judged(case: Case, life: Life) -> Evaluation:
     found_on = case.context.day(life.dates[found.row])
     text += f"; found on {found_on}, after {counted(found.row + 1, 'session')}"
     if haircut is None:
-        text += "; no haircut would fit"
+        loses = returned < 0.0
+        text += "; it loses money, which no haircut explains" if loses else "; no haircut fits"
     else:
         name, day = quote(case.record.strategy), case.record.dates[-1]
         text += (
@@ -111,15 +115,14 @@ def _judged(case: Case, life: Life) -> Evaluation:
             f"perf-alerts strategies rebaseline {name} --from {day} --haircut {haircut} "
             '--reason "gap since launch"'
         )
-    limits = life.limits(RULE, found.row + 1)
-    limit = limits[found.severity is Severity.CRITICAL] if found.rule is RULE else None
-    value, step = values[found.row], (found.severity, limit)
     first = case.context.day(life.dates[0], weekday=False)
     headline = f"earns {percent(expected - returned)} a year below its backtest since {first}"
     if expected <= returned:
         headline = f"was below its backtest on {found_on}"
-    more = {**parts, **headed(headline)}
-    return _evaluation(case, life, value, step, text, more, found.p_year, found.rule)
+    unit = Unit.SIGMA if found.rule is RULE else found.rule.unit
+    more = {**parts, "unit": unit.value, **headed(headline)}
+    step = (found.severity, found.limit)
+    return _evaluation(case, life, found.value, step, text, more, found.p_year, found.rule)
 
 
 def _evaluation(
@@ -164,8 +167,10 @@ def _found(life: Life) -> _Found | None:
                 row = int(beyond.argmax())
                 severity = Severity.CRITICAL if is_beyond[row, 1] else Severity.WARNING
                 name = statistic.name_after(row + 1, year)
-                share = life.calibration.p_year(name, float(bad[row]))
-                found.append(_Found(row, rule, severity, share))
+                value = float(bad[row])
+                limit = float(limits[row][int(severity is Severity.CRITICAL)])
+                share = life.calibration.p_year(name, value)
+                found.append(_Found(row, rule, severity, share, value, limit))
     first, critical = (min(each, key=_order, default=None) for each in (warnings, criticals))
     return critical if critical is not None and critical.row < OWN_ROWS else first
 

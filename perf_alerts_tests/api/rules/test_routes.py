@@ -43,8 +43,8 @@ async def test_what_a_rule_is_worth_is_the_median_over_strategies_each_counted_o
     assert (one["worth"]["measured"], one["worth"]["power_252"]) == (4, pytest.approx(0.25))
     assert one["worth"]["share_of_limit"] is None
     assert one["cannot_see"] == (
-        "It misses the change that it looks for in 75.0 % of first years; 1 strategy of 6 have too "
-        "little data; 1 strategy could not be measured."
+        "It misses the change that it looks for in 75.0 % of first years; 1 of 6 strategies has "
+        "too little data; 1 of 6 strategies could not be measured."
     )
 
 

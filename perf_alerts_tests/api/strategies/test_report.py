@@ -9,6 +9,7 @@ import pytest
 from perf_alerts_dagster.api.strategies.report import (
     bar_words,
     bars_of,
+    best_words,
     episodes_of,
     found_of,
     in_percent,
@@ -19,7 +20,7 @@ from perf_alerts_dagster.api.strategies.report import (
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.ports import StoredEvaluation
-from perf_alerts_dagster.judging.standings.model import Cell, RuleStanding, Standing
+from perf_alerts_dagster.judging.standings.model import STRIP, Cell, RuleStanding, Standing
 from perf_alerts_tests.builders import a_record, noise, weekdays
 
 DAY = date(2026, 11, 27)
@@ -63,9 +64,10 @@ def standing(**strips: str) -> Standing:
 
 def said(*found: StoredEvaluation, as_of: date | None = DAY, note: str = "", **strips: str) -> str:
     known = standing(**strips) if strips else None
-    return sentence("trend", found_of(found, known, None), as_of, note)
+    return " ".join(filter(None, sentence("trend", found_of(found, known, None), as_of, note)))
 
 
+MORE = "100 % or more"
 FINE = stored("drawdown", message="2 % below its high")
 LACKING = stored("win_rate", Outcome.INSUFFICIENT_DATA, message="3 of 20 trades")
 BLIND = stored("no_data", Outcome.NO_DATA, message="newest row is of Mon")
@@ -77,12 +79,12 @@ BLIND = stored("no_data", Outcome.NO_DATA, message="newest row is of Mon")
         ([FINE], "trend is within its limits, judged for Fri 27 Nov."),
         (
             [FINE, weak("rolling_sharpe", 0.13), weak("decay_cusum", 0.4)],
-            "trend is within its limits, judged for Fri 27 Nov; weak signs: rolling Sharpe ratio "
+            "trend: nothing is notified, judged for Fri 27 Nov. Weak signs: rolling Sharpe ratio "
             "(about 1 in 7.7 healthy years looks so), decay since live began.",
         ),
         (
             [FINE, weak("overfitting", None)],
-            "trend is within its limits, judged for Fri 27 Nov; weak sign: overfitting.",
+            "trend: nothing is notified, judged for Fri 27 Nov. Weak sign: overfitting.",
         ),
         (
             [FINE, LACKING],
@@ -90,7 +92,7 @@ BLIND = stored("no_data", Outcome.NO_DATA, message="newest row is of Mon")
         ),
         (
             [loud("drawdown", message="21.7 % below its high."), loud("wipe_out"), FINE],
-            "trend breaches drawdown: 21.7 % below its high; judged for Fri 27 Nov; also wipe-out.",
+            "trend breaches drawdown: 21.7 % below its high; judged for Fri 27 Nov. Also wipe-out.",
         ),
         ([LACKING], "trend has too little data to be judged; judged for Fri 27 Nov."),
         (
@@ -112,7 +114,10 @@ def test_a_sentence_says_how_it_stands(found: list[StoredEvaluation], text: str)
 def test_a_sentence_says_since_when_and_why_not() -> None:
     breach = loud("drawdown", message="deep")
     assert "breaches drawdown since 3 Jan: deep" in said(breach, drawdown=".22").replace("Tue ", "")
-    assert "breaches drawdown since before" in said(breach, drawdown="222")
+    assert "breaches drawdown since 2 Jan: deep" in said(breach, drawdown="222").replace("Mon ", "")
+    assert "breaches drawdown since before" in said(breach, drawdown="2" * STRIP)
+    # On the first day there is no day to compare with.
+    assert "breaches drawdown: deep" in said(breach, drawdown="2")
     assert said(BLIND, note="5 sessions late").startswith("trend cannot be judged: 5 sessions late")
     assert said(as_of=None, note="no backtest") == "trend is not judged yet: no backtest."
     assert "judged: 9 rows; judged for" in said(LACKING, note="9 rows")
@@ -153,11 +158,11 @@ def test_a_rule_has_its_unit_and_says_what_it_is_worth() -> None:
 
     assert (one.value, one.limit) == ("-21.7 %", "-18.9 %")
     assert (one.p_year, one.false_alarms, one.of_best) == ("0.20 %", "1.0 %", "83.1 %")
-    assert (one.power, one.misses) == ("14.9 % / 41.5 %", "58.5 %")
+    assert one.power == "14.9 % / 41.5 %"
     assert one.since.endswith("4 Jan")
     (bare,) = found_of([stored("interval_breach", projection="launch:2026-01-05")], None, None)
-    assert bare.title == "interval breach (launch)"
-    assert {bare.value, bare.limit, bare.p_year, bare.power, bare.misses, bare.since} == {""}
+    assert bare.title == "interval breach (projection of launch)"
+    assert {bare.value, bare.limit, bare.p_year, bare.power, bare.since} == {""}
 
 
 def test_an_earlier_day_ends_the_strips() -> None:
@@ -244,3 +249,11 @@ def test_returns_have_fixed_decimals_and_a_real_minus(value: float | None, text:
 def test_a_signed_return_says_that_it_is_a_gain() -> None:
     assert in_percent(0.0024, 2, signed=True) == "+0.24"
     assert in_percent(0.0, 2, signed=True) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(None, ""), (0.831, "83.1 %"), (0.9999, "100 % or more"), (1.022, "100 % or more")],
+)
+def test_no_rule_is_said_to_be_faster_than_the_best(share: float | None, words: str) -> None:
+    assert best_words(share) == words

@@ -1,5 +1,6 @@
 """The gap since launch: one breach of a life, from the first row on that finds it."""
 
+import math
 import shlex
 from dataclasses import replace
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.decay import LONG, OWN_ROWS, SHORT, SUM, judge_decay
 from perf_alerts_dagster.judging.rules.gap import RULE, judge_gap
 from perf_alerts_dagster.projections.calibration import Calibration
@@ -85,6 +87,7 @@ def test_before_the_first_look_it_is_ok_and_as_common_as_can_be() -> None:
                 "rows": 40,
                 "expected": near(np.expm1(252 * REFERENCE.mean)),
                 "compared_with": "backtest",
+                "unit": "sigma",
                 "haircut": 0.0,
                 "levels": {"warning": LEVELS[RULE.id][0], "critical": LEVELS[RULE.id][1]},
             },
@@ -152,6 +155,7 @@ def test_all_that_is_said_of_a_gap_found_by_its_own_look() -> None:
         "rows": 126,
         "expected": near(np.expm1(252 * REFERENCE.mean)),
         "compared_with": "backtest",
+        "unit": "sigma",
         "haircut": 0.0,
         "found_by": RULE.id,
         "found_on": str(record.dates[-1]),
@@ -197,7 +201,7 @@ def test_no_haircut_fits_a_strategy_that_loses_money() -> None:
 
     assert found.severity is Severity.CRITICAL
     assert (found.parts["proposed_haircut"], found.parts["proposed_haircut_error"]) == (None, None)
-    assert found.message.endswith("; no haircut would fit")
+    assert found.message.endswith("; it loses money, which no haircut explains")
 
 
 @pytest.mark.parametrize("rows", [100, 600])
@@ -216,7 +220,8 @@ def test_it_is_found_with_the_first_decay_against_the_backtest_and_stays_as_it_w
 
     assert (found.severity, found.p_year) == (severity, near(p_year))
     assert found.parts["levels"] == dict(zip(("warning", "critical"), LEVELS[by], strict=True))
-    assert found.limit is None
+    assert (found.value or 0.0) >= (found.limit or math.inf)
+    assert found.parts["unit"] == BY_ID[by].unit.value
     before = launched(live[:row])
     # What rose was a warning before.
     assert before.severity in ((None, Severity.WARNING) if row < OWN_ROWS else (None,))
