@@ -256,7 +256,7 @@ def test_what_is_wrong_how_bad_and_what_to_do_is_on_the_first_screen_of_a_phone(
     page, _ = browsing.open("eight", role, path, "phone")
     wanted = {
         "what": page.locator("main").get_by_text(re.compile("short_vol")).first,
-        "how bad": page.locator("main").get_by_text(re.compile("−15.0 %")).first,
+        "how bad": page.locator("main").get_by_text(re.compile(r"−15.0\s%")).first,
         "how severe": page.locator("main .badge").filter(has_text="critical").first,
         "what to do": page.locator("main").get_by_text(re.compile(r"\bDo:")).first,
         "answer": page.locator(answer).first,

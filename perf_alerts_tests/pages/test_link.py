@@ -82,8 +82,8 @@ async def test_a_link_shows_its_event_without_a_login(
 
     assert answer.status_code == 200
     for part in (
-        "\u221215.0 % on Mon 5 Jan",
-        "lost 15.0 %",
+        "\u221215.0\u00a0% on Mon 5 Jan",
+        "lost 15.0\u00a0%",
         "the drawdown is 30 %",
         "vol-desk",
         "by nobody yet",
@@ -114,7 +114,7 @@ async def test_a_link_shows_what_its_message_did_with_the_button_first() -> None
         states.keep_plot(proxy, lead, HOSTILE)
         hostile = (await page.get(link)).text
 
-    assert text.index("<form") < text.index("lost 15.0 %") < text.index("<svg")
+    assert text.index("<form") < text.index("lost 15.0\u00a0%") < text.index("<svg")
     for part in (
         "short_vol (vol, owner vol-desk) lost 15.0 % = USD 112,500 on Mon 5 Jan.",
         "Fewer than 1 in 700 healthy years hold such a day.",
