@@ -1,5 +1,6 @@
 """Lists, numbers and times in sentences for people, and text from data that is safe to print."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -7,6 +8,8 @@ SHOWN = 5
 # Not those of the process's locale.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# Not one within a word, a date or a range.
+_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 
 
 def first_few(words: Sequence[str], *, between: str = ", ", of: str = "") -> str:
@@ -48,6 +51,11 @@ def percent(fraction: float, *, signed: bool = False) -> str:
     if abs(value) < 0.01 or abs(value) >= 1e6:
         text = f"{value:.2g}"
     return f"{'+' if signed and value > 0 else ''}{text} %"
+
+
+def minus(text: str) -> str:
+    """Text with the sign before its negative numbers as a real minus."""
+    return _HYPHEN.sub("\u2212", text)
 
 
 def money(amount: float, currency: str | None) -> str:

@@ -18,6 +18,7 @@ from perf_alerts_dagster.api.events.schemas import headline_of
 from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
+from perf_alerts_dagster.core.wording import minus as with_minus
 from perf_alerts_dagster.http.paths import is_page
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_payload
@@ -86,8 +87,6 @@ _NEXT = re.compile(
     r"(\?[A-Za-z0-9_=&.%+-]{0,600})?",
     re.ASCII,
 )
-# Not one within a word, a date or a range.
-_HYPHEN = re.compile(r"(?<![^\s(:;=])-(?=[0-9])")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
 _REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
 
@@ -115,7 +114,7 @@ def _environment() -> Environment:
 
 def minus(text: str) -> str:
     """Text with the sign before its negative numbers as a real minus, and no break before a %."""
-    return _HYPHEN.sub("\u2212", text).replace(" %", "\u00a0%")
+    return with_minus(text).replace(" %", "\u00a0%")
 
 
 def strategy_path(name: str) -> str:

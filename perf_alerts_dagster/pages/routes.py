@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
 
 from perf_alerts_dagster.pages import alerts, incidents, login, rules, silences, strategies, system
 from perf_alerts_dagster.pages.desk import routes as desk
@@ -15,6 +16,12 @@ assets = APIRouter(include_in_schema=False, route_class=PageRoute)
 async def style() -> Response:
     """The stylesheet, which needs no login."""
     return Response(stylesheet(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+@assets.get("/strategies")
+async def strategies_root() -> Response:
+    """The strategies are on the desk."""
+    return RedirectResponse("/", 303)
 
 
 @assets.get("/favicon.ico")

@@ -7,6 +7,7 @@ from datetime import date
 
 from fastapi import APIRouter, Request, Response
 
+from perf_alerts_dagster.api.desk.routes import system_incidents
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.api.strategies import report
 from perf_alerts_dagster.api.strategies.stored import StrategyView, strategy_view
@@ -106,6 +107,7 @@ async def strategy(request: Request, name: str) -> Response:
         days=days,
         incidents=page.incidents,
         are_more=page.last is not None,
+        system=await asyncio.to_thread(system_incidents, api_of(request)),
         **values,
     )
 
@@ -129,7 +131,7 @@ def content_of(view: StrategyView, days: Days, incidents: Sequence[Incident]) ->
         "member": member or (standing.member if standing else Member()),
         "state": state,
         "further": further,
-        "worst": found[0].cell if found else None,
+        "worst": _badge(view, days, found),
         "judged": max((each.judged_at for each in view.evaluations), default=None),
         "found": found,
         "bars": [(report.title_of(rule), one) for rule, one in bars.items()],
@@ -143,6 +145,13 @@ def content_of(view: StrategyView, days: Days, incidents: Sequence[Incident]) ->
         "day": lambda day: day_words(day, beside=beside),
         **_of_rows(view, days, found, incidents),
     }
+
+
+def _badge(view: StrategyView, days: Days, found: Sequence[report.Found]) -> Cell | None:
+    """How it stands, as on the desk; of an earlier session the worst of its rules."""
+    if view.standing is not None and days.as_of is None:
+        return view.standing.cell
+    return found[0].cell if found else None
 
 
 def _of_rows(

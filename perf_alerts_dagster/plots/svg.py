@@ -7,7 +7,7 @@ from datetime import date
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-from perf_alerts_dagster.core.wording import day_words
+from perf_alerts_dagster.core.wording import day_words, minus
 from perf_alerts_dagster.plots.cells import calendar
 from perf_alerts_dagster.plots.plot import (
     PERCENT,
@@ -83,7 +83,7 @@ def svg(plot: Plot, *, standalone: bool = False, frame: Frame = LARGE) -> str:
 
 
 def _text(text: str, most: int = 1000) -> str:
-    return escape(words(text, most))
+    return escape(minus(words(text, most)))
 
 
 def _at(x: float, y: float, text: str, anchor: str = "start", size: str = "") -> str:

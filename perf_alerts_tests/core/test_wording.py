@@ -15,6 +15,7 @@ from perf_alerts_dagster.core.wording import (
     duration,
     first_few,
     local_time,
+    minus,
     money,
     percent,
     printable,
@@ -187,3 +188,15 @@ def test_less_than_a_minute_is_in_seconds() -> None:
 )
 def test_a_time_is_in_the_zone_of_the_desk(at: datetime, text: str) -> None:
     assert local_time(at, NOW, ZoneInfo("Europe/Berlin")) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-15.0 % below", "\u221215.0 % below"),
+        ("from -4.2 % to (-0.5)", "from \u22124.2 % to (\u22120.5)"),
+        ("on 2026-11-27, launch-2, 5-10", "on 2026-11-27, launch-2, 5-10"),
+    ],
+)
+def test_the_sign_before_a_negative_number_is_a_real_minus(text: str, shown: str) -> None:
+    assert minus(text) == shown

@@ -10,11 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
+from perf_alerts_dagster.incidents.model import SOURCE_SHRUNK
+from perf_alerts_dagster.incidents.ports import Decisions
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
+from perf_alerts_dagster.incidents.system import firing_of
+from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.judging.standings.model import Cell
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.pages.desk.marks import gauge, odds, percent, sparkline, strip
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerUnreachable
 from perf_alerts_tests.incidents.incident_desk import DAILY, fine, judged
+from perf_alerts_tests.incidents.post import Post
 from perf_alerts_tests.pages.desks import (
     CRASH,
     RULES,
@@ -28,7 +34,7 @@ from perf_alerts_tests.pages.desks import (
     standing,
 )
 from perf_alerts_tests.pages.test_routes import HOSTILE, browser, login
-from perf_alerts_tests.server.apps import Proxy
+from perf_alerts_tests.server.apps import Proxy, serving
 from perf_alerts_tests.server.fakes import alert_run
 
 BUDGET = 300_000
@@ -61,6 +67,7 @@ def links(text: str) -> list[str]:
 
 def shown() -> Proxy:
     proxy = Proxy()
+    proxy.channels.append(Post())
     as_shown(proxy.database.engine)
     return proxy
 
@@ -84,7 +91,8 @@ async def test_the_state_the_worst_and_the_tiles_come_before_the_table() -> None
         "critical short_vol −15.0 % on Fri 30 Jan linus · nobody has answered. "
         "Do: is the row right?",
         "Open incidents 2 1 critical, 1 warning; 2 unanswered",
-        "The desk, Fri 30 Jan −2.1 % USD −207,000: short_vol −170,000 (linus)",
+        "The desk, Fri 30 Jan −2.1 % without 1 of 8 strategies; USD −207,000: short_vol "
+        "−170,000 (linus)",
         "Notified this week 2 weak signs on 1 more",
         "Cannot be judged 2 stat_arb_eu (grace) no recent data; new_ml (ada) too little data",
     ):
@@ -376,3 +384,43 @@ async def test_a_damaged_strategy_is_not_said_to_be_unread_by_this_version() -> 
     text = words(await text_of(proxy, "/strategies/fx_value"))
     assert "Its rows cannot be read, so there is nothing to draw" in text
     assert "by this version" not in text
+
+
+async def test_a_fault_of_the_system_is_the_first_thing_on_the_desk_and_on_a_strategy() -> None:
+    proxy = shown()
+    firing = firing_of(SOURCE_SHRUNK, "sample", shrunk="141 rows of alpha are gone")
+    opened = open_incident(firing, now=proxy.time(), chain=None)
+    SqlIncidents(proxy.database.engine).apply(Decisions(opened=(opened,)))
+
+    async with browser(proxy) as page:
+        await login(page, "viewer")
+        for path in ("/", "/strategies/carry_fx"):
+            text = (await page.get(path)).text
+            above = words(text[: text.index("<details")])
+            assert "critical the system" in above
+            assert f'href="/incidents/{opened.id}"' in text
+    async with serving(proxy) as client:
+        (found,) = (await client.get("/desk")).json()["data"]["system"]
+    assert (found["id"], found["rule"], found["severity"]) == (opened.id, SOURCE_SHRUNK, "critical")
+
+
+async def test_a_desk_without_channels_says_that_nobody_is_notified() -> None:
+    proxy = shown()
+    proxy.channels.clear()
+    assert "no channel is set: nobody is notified" in words(await text_of(proxy))
+
+
+async def test_who_could_not_be_read_made_nothing_of_the_session() -> None:
+    text = words(await text_of(shown()))
+    tile = text[text.index("The desk, Fri 30 Jan") :].partition("Notified this week")[0]
+    assert "without 1 of 8 strategies" in tile
+    assert "stat_arb_eu" not in tile
+
+
+async def test_a_viewer_is_led_to_no_page_that_is_closed_to_viewers() -> None:
+    async with browser(shown()) as page:
+        await login(page, "viewer")
+        assert 'href="/system"' not in (await page.get("/")).text
+        assert (await page.get("/strategies")).headers["location"] == "/"
+        await login(page, "operator")
+        assert 'href="/system"' in (await page.get("/")).text

@@ -447,7 +447,7 @@ async def test_an_incident_begins_with_the_answer_in_numbers_and_money(
         f"= USD 112,500 on Mon 5 Jan. Worst day of the 3 years before: {MINUS}4.2 % on 5 Aug 2024. "
         "Fewer than 1 in 700 healthy years hold such a day. "
         "Do: is the row right? look at hedge, margin and positions of the day. Runbook "
-        "daily exceedance of short_vol; open, since today 19:00 CET, just now; "
+        "short_vol : daily exceedance; open, since today 19:00 CET, just now; "
         "answered by nobody yet"
     )
     assert 'href="https://wiki.example/runbooks/daily_exceedance"' in answer.text
@@ -462,7 +462,7 @@ async def test_an_incident_shows_the_kept_plot_of_its_own_rule(
     second = (await page.get(path_of(proxy, rule="drawdown"))).text
 
     assert "<h2>As it was when it opened</h2>" in first
-    assert "<desc>a day of -15.0 %</desc>" in first
+    assert "<desc>a day of \u221215.0 %</desc>" in first
     assert "the quantile" in first
     assert "The plot of its rule was not kept when it opened." in second
     assert "<svg" not in second

@@ -84,7 +84,7 @@ async def test_a_link_shows_its_event_without_a_login(
     for part in (
         "\u221215.0\u00a0% on Mon 5 Jan",
         "lost 15.0\u00a0%",
-        "the drawdown is 30 %",
+        "the drawdown is 30\u00a0%",
         "vol-desk",
         "by nobody yet",
         "Mon 5 Jan",

@@ -381,7 +381,7 @@ async def test_an_incident_is_shown_in_full_and_harmless(
         "critical",
         "\u22120.3",
         "\u22120.2",
-        "1 % of healthy years",
+        "1\u00a0% of healthy years",
         "Why: &lt;script&gt;",
         "opened",
         ">I look after it</button>",
@@ -638,7 +638,7 @@ async def test_an_operator_sets_a_baseline_with_the_proposed_haircut_or_another(
     (found,) = proxy.desk.kept().baselines["below"]
     assert (found.haircut, found.since, found.by) == (haircut, MONDAY, "operator")
     said = f"held against a new baseline from Mon 5 Jan on, the backtest&#39;s mean {lowered}: gap"
-    assert said in (await page.get(path)).text
+    assert said in (await page.get(path)).text.replace("\u00a0", " ")
 
 
 async def test_the_baseline_of_a_gap_is_one_click(proxy: Proxy, page: httpx.AsyncClient) -> None:

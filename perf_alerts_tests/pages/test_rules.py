@@ -33,7 +33,7 @@ def content(proxy: Proxy) -> dict[str, object]:
 
 async def test_a_viewer_sees_every_rule_and_no_form(page: httpx.AsyncClient) -> None:
     await login(page, "viewer")
-    text = (await page.get("/rules")).text
+    text = (await page.get("/rules")).text.replace("\u00a0", " ")
     one, mandates = await page.get(PAGE), await page.get(MANDATES)
 
     assert [rule.id for rule in RULES if f'href="/rules/{rule.id}"' not in text] == []

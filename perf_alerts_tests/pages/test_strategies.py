@@ -79,7 +79,7 @@ async def test_a_page_says_how_a_strategy_stands_why_and_by_what_it_is_judged(
     titles = re.findall(r"<h3>(.*?)</h3>", text)
     assert titles[:3] == ["Live path", "Drawdown", "Sharpe ratio of 63 sessions"]
     assert titles[3].startswith("Decay: ")
-    assert titles[4:] == ["Days below 5 % of days", "Sessions"]
+    assert titles[4:] == ["Days below 5\u00a0% of days", "Sessions"]
     for part in (
         "Rules",
         "Worst drawdowns, live",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from perf_alerts_dagster.core.wording import minus
 from perf_alerts_dagster.plots.plot import (
     FLAGGED,
     NO_ROW,
@@ -157,7 +158,7 @@ def test_a_plot_says_what_it_shows_to_who_does_not_see_it() -> None:
 
     assert root.get("role") == "img"
     assert [root[0].tag, root[1].tag] == [f"{NAME}title", f"{NAME}desc"]
-    assert (root[0].text, root[1].text) == (a_plot().title, a_plot().text)
+    assert (root[0].text, root[1].text) == (minus(a_plot().title), minus(a_plot().text))
 
 
 def test_the_broken_limit_the_value_and_the_dates_are_written() -> None:
@@ -333,8 +334,8 @@ def test_an_incident_and_a_new_projection_are_marked_each_in_its_shape() -> None
 def test_a_small_plot_leaves_its_title_to_the_page() -> None:
     root = ET.fromstring(svg(a_plot(), frame=SMALL))
 
-    assert a_plot().title not in [each.text for each in root.iter(f"{NAME}text")]
-    assert root[0].text == a_plot().title
+    assert minus(a_plot().title) not in [each.text for each in root.iter(f"{NAME}text")]
+    assert root[0].text == minus(a_plot().title)
     assert root.get("viewBox") == f"0 0 {SMALL.width} {SMALL.height}"
 
 

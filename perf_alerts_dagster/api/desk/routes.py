@@ -33,6 +33,8 @@ router = APIRouter(tags=["desk"])
 # No page waits longer for Dagster.
 _PATIENCE = 0.25
 _WEEK = timedelta(days=7)
+# Their figures are those of earlier rows.
+UNREAD = (Cell.NO_DATA, Cell.ERROR)
 # Of those that cannot be judged, and of those that made the session.
 _SHOWN, _CONTRIBUTORS, _LOOKED_AT = 5, 2, 10
 _CELLS = {
@@ -84,6 +86,7 @@ async def desk_of(resources: ApiResources, query: schemas.DeskQuery) -> schemas.
             unanswered=news.unanswered,
             notified_this_week=news.notified,
         ),
+        system=stored.system,
         sessions=stored.sessions,
         blind=[
             schemas.BlindStrategy(
@@ -112,6 +115,7 @@ class _Stored:
         self.blind: StandingPage = find(blind, limit=_SHOWN)
         self.rows = rows_of(resources, self.page.rows)
         self.sessions = self._sessions()
+        self.system = system_incidents(resources)
         self.outbox = resources.proxy.parts.outbox.state()
         self.downtime = resources.proxy.parts.downtime(now)
 
@@ -146,6 +150,7 @@ class _Stored:
             )
             for one in largest
             if one.figures
+            and one.cell not in UNREAD
             and one.figures.last_row == figures.last_row
             and one.member.currency == whole.member.currency
             and made
@@ -159,6 +164,20 @@ class _Stored:
             last_pnl=figures.last_pnl,
             contributors=own[:_CONTRIBUTORS],
         )
+
+
+def system_incidents(resources: ApiResources) -> list[schemas.SystemIncident]:
+    """The unresolved incidents about no strategy, the worst first."""
+    return [
+        schemas.SystemIncident(
+            id=each.id,
+            rule=each.rule,
+            headline=headline_of(each),
+            severity=each.severity,
+            status=each.status,
+        )
+        for each in resources.parts.news.of_system()
+    ]
 
 
 def rows_of(resources: ApiResources, standings: Sequence[Standing]) -> list[schemas.DeskRow]:

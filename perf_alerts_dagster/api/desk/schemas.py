@@ -169,6 +169,16 @@ class RowIncident(Model):
     count: int
 
 
+class SystemIncident(Model):
+    """An unresolved incident about no strategy, such as a source that shrank."""
+
+    id: str
+    rule: str
+    headline: str
+    severity: Severity
+    status: Status
+
+
 _OF_MEMBER = ("is_group", "group", "owner", "currency")
 _OF_FIGURES = (
     "last_row", "late", "live_since", "live_rows", "last_return", "last_pnl", "month_return",
@@ -237,10 +247,14 @@ class DeskRow(Model):
 
 
 class DeskData(Model):
-    """The desk; `total` rows match the filter, `groups` and `owners` are those to filter by."""
+    """The desk; `total` rows match the filter, `groups` and `owners` are those to filter by.
+
+    `system` are the unresolved incidents about no strategy, the worst first, at most five.
+    """
 
     state: DeskState
     incidents: DeskIncidents
+    system: list[SystemIncident]
     sessions: list[DeskSession]
     blind: list[BlindStrategy]
     blind_total: int

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from perf_alerts_dagster.core.wording import counted, day_words, first_few, percent, rarity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Kind
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.judging.rule import shown
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, unit_of
@@ -91,8 +91,9 @@ def _found(one: Evaluation, standing: Standing | None, as_of: date | None) -> Fo
         title=f"{title} ({_OF.get(kind, kind)})" if kind else title,
         cell=cell_of(one),
         evaluation=one,
-        value=shown(one.value, unit),
-        limit=shown(one.limit, unit),
+        # Of missing rows they are sessions, whatever the rule.
+        value="" if one.outcome in UNMEASURED else shown(one.value, unit),
+        limit="" if one.outcome in UNMEASURED else shown(one.limit, unit),
         p_year=_share(one.p_year),
         false_alarms=_share(one.false_alarm_rate),
         power=_power(one),
@@ -171,14 +172,17 @@ def sentence(name: str, found: Sequence[Found], as_of: date | None, note: str) -
     notified = [each for each in found if each.cell in NOTIFIED]
     weak = [each for each in found if each.cell is Cell.WEAK]
     blind = [each for each in found if each.cell in (Cell.NO_DATA, Cell.ERROR)]
-    lacking = sum(each.cell in (Cell.INSUFFICIENT_DATA, Cell.PARTIAL) for each in found)
+    few = sum(each.cell in (Cell.INSUFFICIENT_DATA, Cell.PARTIAL) for each in found)
+    lacking = few + len(blind)
     if blind and not notified:
-        said = f"{name} cannot be judged: {note or blind[0].message}; {judged}"
+        day = day_words(as_of, beside=as_of)
+        said = f"{name} cannot be judged for {day}: {note or blind[0].message}"
+        lacking = few
     elif notified:
         worst = notified[0]
         since = f" since {worst.since}" if worst.since else ""
         said = f"{name} breaches {worst.title}{since}: {worst.message.rstrip('.')}; {judged}"
-    elif 2 * lacking > len(found):
+    elif 2 * few > len(found):
         said = f"{name} has too little data to be judged{f': {note}' if note else ''}; {judged}"
     elif weak:
         # A weak sign is beyond its limit.

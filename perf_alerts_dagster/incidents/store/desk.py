@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.ports import EventFilter
+from perf_alerts_dagster.incidents.ports import EventFilter, IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.storage.engine import reading
 from perf_alerts_dagster.storage.event_tables import events
 from perf_alerts_dagster.storage.tables import incidents, notification_items, notifications
 
+# A system has no more kinds of faults.
+_MOST = 50
 _LIVE = (Status.OPEN.value, Status.ACKNOWLEDGED.value)
 
 
@@ -67,6 +69,18 @@ class SqlDeskNews:
                 notified=connection.scalar(notified) or 0,
                 sent_at=connection.scalar(sa.select(sa.func.max(message.sent_at))),
             )
+
+    def of_system(self, limit: int = 5) -> Sequence[Incident]:
+        """The unresolved incidents about no strategy, the worst and newest first."""
+        found = [
+            each
+            for status in map(Status, _LIVE)
+            for each in self._incidents.incidents(
+                IncidentFilter(strategy="", status=status), limit=_MOST
+            ).incidents
+        ]
+        found.sort(key=lambda each: (each.severity.rank, each.opened_at), reverse=True)
+        return found[:limit]
 
     def unresolved(
         self, strategies: Collection[str]

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from perf_alerts_dagster.api.desk import schemas
-from perf_alerts_dagster.api.desk.routes import desk_of, rows_of
+from perf_alerts_dagster.api.desk.routes import UNREAD, desk_of, rows_of
 from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.alerts import BY_NAME, DAILY_PNL_CHECK
 from perf_alerts_dagster.core.severity import Severity
@@ -142,6 +142,8 @@ async def desk(request: Request) -> Response:
         asked=asked,
         is_filtered=any(asked.get(name) for name in _FILTERS),
         state=_state(data.state, clock),
+        has_channels=bool(resources.parts.channels),
+        unread=sum(data.state.cells.get(cell, 0) for cell in UNREAD),
         judged_at=_time(data.state.judged_at),
         next_check=_time(data.state.next_check),
         last_message=_time(data.state.last_message),

@@ -1,5 +1,6 @@
 """What the page of a strategy says in words and numbers."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -102,7 +103,7 @@ BLIND = stored("no_data", Outcome.NO_DATA, message="newest row is of Mon")
         ),
         (
             [BLIND, FINE],
-            "trend cannot be judged: newest row is of Mon; judged for Fri 27 Nov.",
+            "trend cannot be judged for Fri 27 Nov: newest row is of Mon.",
         ),
         ([], "trend is not judged yet."),
     ],
@@ -118,7 +119,9 @@ def test_a_sentence_says_since_when_and_why_not() -> None:
     assert "breaches drawdown since before" in said(breach, drawdown="2" * STRIP)
     # On the first day there is no day to compare with.
     assert "breaches drawdown: deep" in said(breach, drawdown="2")
-    assert said(BLIND, note="5 sessions late").startswith("trend cannot be judged: 5 sessions late")
+    assert said(BLIND, note="5 sessions late").startswith(
+        "trend cannot be judged for Fri 27 Nov: 5 sessions late"
+    )
     assert said(as_of=None, note="no backtest") == "trend is not judged yet: no backtest."
     assert "judged: 9 rows; judged for" in said(LACKING, note="9 rows")
     assert said(BLIND, breach).startswith("trend breaches drawdown")
@@ -257,3 +260,13 @@ def test_a_signed_return_says_that_it_is_a_gain() -> None:
 )
 def test_no_rule_is_said_to_be_faster_than_the_best(share: float | None, words: str) -> None:
     assert best_words(share) == words
+
+
+def test_lateness_is_no_value_of_a_rule() -> None:
+    late = replace(BLIND.evaluation, value=5.0, limit=2.0)
+    (row,) = found_of([replace(BLIND, evaluation=late)], None, None)
+    assert (row.value, row.limit) == ("", "")
+
+
+def test_a_breach_does_not_hide_the_rules_that_could_not_be_judged() -> None:
+    assert "; 1 of 2 rules not judged in full." in said(loud("drawdown", message="deep"), BLIND)
