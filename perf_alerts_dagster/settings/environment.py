@@ -163,7 +163,7 @@ def load_settings(
 
 
 def _sources(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Where each setting comes from that is not at its default; a child is told by its parent."""
+    """Where each setting comes from that is not at its default; a child has it from its parent."""
     if environ.get(model.SOURCES):
         with suppress(ValueError):
             passed_on = json.loads(environ[model.SOURCES])
