@@ -217,11 +217,13 @@ def _fan(life: _Life, launches: Sequence[InForce], incidents: Sequence[Marker]) 
         lower[rows] = along(fan.lower(LOWER))[rows]
         if any(each is not None for each in median):
             series += [*bands, Series(name="median", role=Role.EXPECTED, values=median)]
-    # The labels at the right are the newest projection's.
-    edge = life.values(np.expm1(lower))
-    limits = []
-    if edge[-1] is not None:
-        limits = [Limit(value=edge[-1], label=f"{100 * LOWER:g} % band", path=edge)]
+    # The labels at the right are the newest projection's. No line leads from one to the next.
+    gaps = {*np.searchsorted(life.places, starts[1:-1]).tolist()} - {len(life.places) - 1}
+    edge = tuple(
+        None if at in gaps else each for at, each in enumerate(life.values(np.expm1(lower)))
+    )
+    band = f"{100 * LOWER:g} % band"
+    limits = [] if edge[-1] is None else [Limit(value=edge[-1], label=band, path=edge)]
     newest, total = int(life.places[-1]), math.expm1(float(logs[life.places[-1]]))
     since = since_beyond(
         life.dates[: newest + 1], logs[: newest + 1], lower[: newest + 1], below=True

@@ -69,6 +69,9 @@ def test_the_fan_is_that_of_every_projection_one_after_another() -> None:
     before = logs[start - 1]
     expected = np.expm1(before + newest.fan.lower(0.99)[len(rows) - start - 1])
     assert edge.path[-1] == pytest.approx(expected)
+    # No line leads from one projection to the next.
+    places = [plot.dates.index(min(d for d in plot.dates if d > m.day)) for m in plot.markers[:-1]]
+    assert [edge.path[place] for place in places] == [None] * 9
     assert series(plot, "live").values[-1] == pytest.approx(np.expm1(logs[-1]))
 
 
