@@ -40,6 +40,7 @@ TABLES = {
 }
 # Those that print sentences, a document or a link, and no table.
 OTHERS = {
+    ("login-link",),
     *(("check",), ("doctor",), ("import",), ("keygen",), ("home",), ("migrate",), ("proxy",)),
     *(("up",), ("run",), ("backup",), ("restore",), ("test-channel",)),
     *(("thresholds", "show"), ("thresholds", "set"), ("silence", "add"), ("silence", "end")),
