@@ -122,6 +122,15 @@ class Rule:
         ladder = replace(self.ladder, **steps) if steps else self.ladder
         return (severity := ladder.severity(value)), ladder.limit(severity)
 
+    def unseen(self, power_252: float | None) -> str:
+        """What it cannot see, as inside a sentence, by its chance to see its own alternative."""
+        if power_252 is not None:
+            missed = percent(1.0 - power_252)
+            return f"it misses the change that it looks for in {missed} of first years"
+        if self.calibrated:
+            return "how often it misses a change is not known yet"
+        return "it sees what passes its limit, and nothing before"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mandate:

@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from perf_alerts_dagster.api.alerts.routes import alerts_now
+from perf_alerts_dagster.api.alerts.routes import alerts_now, stored_sessions
 from perf_alerts_dagster.api.alerts.schemas import Session as Judged
 from perf_alerts_dagster.api.alerts.views import HOLIDAY
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.control.principal import Permission
+from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.wording import day_words
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.problems import Problem
@@ -22,7 +23,7 @@ from perf_alerts_dagster.pages.rendering import PageRoute, clock_of, rendered
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
 from perf_alerts_dagster.proxy.routes import launched, triggered, turned_off, turned_on
 from perf_alerts_dagster.proxy.schemas import DisableBody, TriggerBody
-from perf_alerts_dagster.scheduler.port import Pause
+from perf_alerts_dagster.scheduler.port import Pause, SchedulerError
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -118,11 +119,18 @@ async def _page(
     said, status = refusal(error) if error else ("", 200)
     proxy, run_id = api_of(request).proxy, request.query_params.get("run", "")
     made = await proxy.parts.scheduler.run(run_id) if run_id else None
+    sessions: dict[str, list[Judged]] = {}
+    try:
+        data = await alerts_now(request)
+    except SchedulerError:
+        # What was judged is known without it.
+        data, sessions = None, await stored_sessions(api_of(request))
     return rendered(
         "alerts.html",
         session=session,
         status=status,
-        data=await alerts_now(request),
+        data=data,
+        stored=[(alert, sessions[alert.name]) for alert in ALERTS if alert.name in sessions],
         run=await triggered(proxy, made) if made else None,
         may_run=Permission.TRIGGER in session.who.permissions,
         clock=clock_of(request),

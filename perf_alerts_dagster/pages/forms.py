@@ -13,6 +13,7 @@ from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.inputs import InputError
 from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.judging.standings.ports import StandingFilter
 
 _LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?", re.ASCII)
 # What a person corrects in the form that was sent.
@@ -47,15 +48,11 @@ def refusal(error: InputError | Problem) -> tuple[str, int]:
 
 async def owners_of(request: Request, names: Iterable[str | None]) -> Mapping[str, str]:
     """The owners of those strategies that have one, by name."""
-    standings = api_of(request).parts.standings
-    wanted = sorted({name for name in names if name})
-
-    def read() -> dict[str, str]:
-        found = {name: standings.one(name) for name in wanted}
-        return {
-            name: one.member.owner
-            for name, one in found.items()
-            if one is not None and one.member.owner
-        }
-
-    return await asyncio.to_thread(read)
+    wanted = frozenset(name for name in names if name)
+    found = await asyncio.to_thread(
+        api_of(request).parts.standings.standings,
+        StandingFilter(names=wanted),
+        limit=len(wanted),
+    )
+    owners = {each.strategy: each.member.owner for each in found.rows}
+    return {name: owner for name, owner in owners.items() if owner}

@@ -55,12 +55,15 @@ def shortfall(judged: Judged) -> Plot | None:
     is_own = judged.part("compared_with") == OWN and life.has_backtest and rule is not SUM
     first = OWN_ROWS if is_own else 0
     rows = len(life.scores) - first
-    at = int(np.searchsorted(life.dates, np.datetime64(found_on))) if found_on else first + rows - 1
+    year, at = life.calibration.year, first + rows - 1
+    if found_on:
+        at = int(np.searchsorted(life.dates, np.datetime64(found_on)))
+    elif rule is gap.RULE:
+        at = gap.newest_look(rows, year)
     places = first + thinned(rows, at - first)
     values = _own_values(life, rule, places) if is_own else _values(life, rule)[places]
     severity = found.severity
     is_critical = severity is not None and severity.rank >= Severity.CRITICAL.rank
-    year = life.calibration.year
     by_year = [
         life.limits(rule, age)[is_critical] for age in range(1, len(life.scores) - first + 1, year)
     ]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from perf_alerts_dagster.scheduler.port import RunState
+from perf_alerts_dagster.scheduler.port import RunState, SchedulerUnreachable
 from perf_alerts_tests.pages.admin_desk import desk
 from perf_alerts_tests.pages.test_routes import browser, login, word
 from perf_alerts_tests.server.apps import Proxy
@@ -51,6 +51,31 @@ async def test_before_the_first_judgement_it_says_when_the_first_run_is_due() ->
         text = (await page.get("/alerts")).text
 
     assert text.count("No session was judged yet; the first run is due") == 5
+
+
+async def test_what_was_judged_is_shown_while_dagster_does_not_answer(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    proxy.scheduler.fault = SchedulerUnreachable("nothing answers")
+    await login(page)
+    answer = await page.get("/alerts")
+
+    assert answer.status_code == 200
+    assert "Dagster does not answer: whether the alerts run" in answer.text
+    assert answer.text.count("<section") == 5
+    assert "1 critical, 2 ok" in answer.text
+    # Nothing can be switched or run without it.
+    assert "<form" not in answer.text.partition("<main")[2]
+
+
+async def test_nothing_is_said_to_be_due_while_dagster_does_not_answer() -> None:
+    proxy = Proxy()
+    proxy.scheduler.fault = SchedulerUnreachable("nothing answers")
+    async with browser(proxy) as page:
+        await login(page)
+        text = (await page.get("/alerts")).text
+
+    assert text.count("No session was judged yet; when the first run is due is not known") == 5
 
 
 async def test_a_run_that_failed_says_why(proxy: Proxy, page: httpx.AsyncClient) -> None:

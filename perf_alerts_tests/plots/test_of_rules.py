@@ -131,10 +131,6 @@ def test_the_limit_is_the_evaluation_s_where_the_plot_is_in_its_unit() -> None:
         plot, found = each.plot, each.evaluation
         if plot is None or not plot.limits or found.rule in in_another_unit:
             continue
-        if found.rule == "gap_since_launch":
-            # The line is the limit of each age; that of the day on which it was found is said.
-            assert "limit" in plot.note or found.severity is None
-            continue
         assert plot.limits[0].value == pytest.approx(found.limit), (found.strategy, found.rule)
 
 

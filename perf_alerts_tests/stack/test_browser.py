@@ -135,7 +135,7 @@ def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     first = system.running.launch(DAILY)
-    eventually(lambda: system.running.status(first) == "SUCCESS", seconds=180, what="the first run")
+    eventually(lambda: system.running.status(first) == "SUCCESS", seconds=60, what="the first run")
     log_in(page, system, f"/runs/{first}")
     page.get_by_role("button", name="Re-execute all").click()
     eventually(

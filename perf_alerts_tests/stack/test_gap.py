@@ -44,7 +44,7 @@ def test_sessions_missed_while_everything_was_down_are_judged_by_the_next_tick_o
     with real_system(state, environ) as system:
         system.start()
         first = system.running.launch(DAILY)
-        eventually(lambda: system.running.status(first) == "SUCCESS", seconds=180, what="run")
+        eventually(lambda: system.running.status(first) == "SUCCESS", seconds=60, what="run")
         assert datetime.now(UTC) < soon.replace(second=0) - timedelta(seconds=5)
         system.kill()
 

@@ -51,7 +51,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         made.start()
         run = made.running.launch(DAILY)
         eventually(
-            lambda: made.running.status(run) == "SUCCESS", seconds=180, what="the run succeeds"
+            lambda: made.running.status(run) == "SUCCESS", seconds=60, what="the run succeeds"
         )
         yield made
 

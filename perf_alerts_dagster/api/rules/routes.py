@@ -12,7 +12,7 @@ from perf_alerts_dagster.api.resources import api_of, control_of
 from perf_alerts_dagster.api.rules import schemas
 from perf_alerts_dagster.bootstrap.ledger import is_gated
 from perf_alerts_dagster.core.clock import timestamp
-from perf_alerts_dagster.core.wording import counted, percent
+from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.http.requests import json_answer
 from perf_alerts_dagster.identity.permissions import StatusViewer
 from perf_alerts_dagster.incidents.store.overview import DAYS
@@ -117,15 +117,7 @@ def _cannot_see(rule: Rule, worth: RuleWorth) -> str:
     if not worth.strategies:
         return "It has judged no strategy yet."
     said, all_of_them = [], counted(worth.strategies, "strategy")
-    power = worth.medians.get("power_252")
-    if power is not None:
-        said.append(
-            f"it misses the change that it looks for in {percent(1.0 - power)} of first years"
-        )
-    elif rule.calibrated:
-        said.append("how often it misses a change is not known yet")
-    else:
-        said.append("it sees what passes its limit, and nothing before")
+    said.append(rule.unseen(worth.medians.get("power_252")))
     if worth.lacking:
         has = "has" if worth.lacking == 1 else "have"
         said.append(f"{worth.lacking} of {all_of_them} {has} too little data")

@@ -52,6 +52,7 @@ class Found:
     false_alarms: str
     power: str
     of_best: str
+    cannot_see: str
     since: str
     message: str
     bars: Sequence[Bar] = ()
@@ -98,6 +99,7 @@ def _found(one: Evaluation, standing: Standing | None, as_of: date | None) -> Fo
         false_alarms=_share(one.false_alarm_rate),
         power=_power(one),
         of_best=best_words(one.share_of_limit),
+        cannot_see=BY_ID[one.rule].unseen(one.power_252) if one.rule in BY_ID else "",
         since=_since(strip, sessions),
         message=one.message,
         bars=bars_of(strip),

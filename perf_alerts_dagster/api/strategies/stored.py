@@ -170,8 +170,8 @@ class OfOne(ProjectionStore):
         self._store, self._strategy = store, strategy
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """Nothing is issued here."""
-        raise NotImplementedError
+        """Into the whole store."""
+        self._store.save_projections(projections)
 
     def issued(
         self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None

@@ -96,7 +96,7 @@ def _judged(case: Case, life: Life) -> Evaluation:
             text += f"; the gap found on {day} was closed after {counted(ended + 1, 'session')}"
         elif not looked.any():
             text += f"; first looked at after {counted(max(year // 4, 1), 'session')}"
-        newest = int(np.flatnonzero(looked)[-1]) if looked.any() else rows - 1
+        newest = newest_look(rows, year)
         name = STATISTICS[RULE.id].name_after(newest + 1, year)
         share = life.calibration.p_year(name, values[newest]) if looked.any() else 1.0
         ok = (None, life.limits(RULE, newest + 1)[0])
@@ -123,6 +123,12 @@ def _judged(case: Case, life: Life) -> Evaluation:
     more = {**parts, "unit": unit.value, **headed(headline)}
     step = (found.severity, found.limit)
     return _evaluation(case, life, found.value, step, text, more, found.p_year, found.rule)
+
+
+def newest_look(rows: int, year: int) -> int:
+    """The row, of so many, as of which the gap was looked at last; the newest before any look."""
+    looked = np.flatnonzero(looks(rows, year))
+    return int(looked[-1]) if len(looked) else rows - 1
 
 
 def _evaluation(
