@@ -45,19 +45,26 @@ $(VENV)/.deploy-tools: deploy/tools.lock $(VENV)/.installed
 	$(PIP_LOCKED) -r deploy/tools.lock
 	touch $@
 
-test: check $(VENV)/.deploy-tools ## All tests but the long ones, in under 15 minutes
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
+# Three on two cores: real processes are waited for most of the time.
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+IN_FULL := perf_alerts_dagster/judging/*,perf_alerts_dagster/incidents/*,perf_alerts_dagster/notifications/*
+TOTAL_FLOOR := 94
+define FLOORS
+	$(BIN)/coverage report --fail-under=$(TOTAL_FLOOR)
+	$(BIN)/coverage report --include="$(IN_FULL)" --fail-under=100
+endef
+
+test: check $(VENV)/.deploy-tools ## All tests but the long ones, in under 15 minutes (COVERED=1: with the floors of coverage)
+	$(PYTEST) -m "not long" $(if $(COVERED),--cov --cov-report=)
+	$(if $(COVERED),$(FLOORS))
 
 test-long: install ## Crash, fuzz and soak loops
 	$(BIN)/pytest -m long
 
-IN_FULL := perf_alerts_dagster/judging/*,perf_alerts_dagster/incidents/*,perf_alerts_dagster/notifications/*
-TOTAL_FLOOR := 94
-
 coverage: install ## Branches that the tests of this process reach: all of judging, incidents, notifications
-	$(BIN)/pytest -n 2 -q --dist loadfile --no-loadscope-reorder -m "not slow and not long and not e2e" --cov --cov-report=
-	$(BIN)/coverage report --fail-under=$(TOTAL_FLOOR)
-	$(BIN)/coverage report --include="$(IN_FULL)" --fail-under=100
+	$(PYTEST) -q -m "not slow and not long and not e2e" --cov --cov-report=
+	$(FLOORS)
 
 $(VENV)/.mutation: mutation.lock $(VENV)/.installed
 	$(PIP_LOCKED) -r mutation.lock

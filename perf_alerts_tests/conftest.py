@@ -27,7 +27,13 @@ pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.database
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes long begins first where xdist distributes files (`--no-loadscope-reorder`)."""
+    """What takes long begins first where xdist distributes files (`--no-loadscope-reorder`).
+
+    What is slow, or waits for processes, is not counted for coverage, which would slow it down.
+    """
+    for item in items:
+        if not {mark.name for mark in item.iter_markers()}.isdisjoint({"e2e", "slow", "long"}):
+            item.add_marker("no_cover")
     if not hasattr(config, "workerinput"):
         return
     rank: dict[Path, int] = {}

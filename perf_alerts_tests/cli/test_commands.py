@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,46 @@ import empyrical
 import numpy as np
 import pytest
 
+from perf_alerts_tests.cli.forked import Commands
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ROWS = 400
 
 
+def environment(state: Path, **environ: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALERT_")}
+    return {**kept, "ALERT_STATE_DIR": str(state), **environ}
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run_anew(tmp_path: Path) -> Run:
+    """A command in an interpreter of its own."""
+
     def call(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ALERT_")}
         return subprocess.run(
             [sys.executable, "-m", "perf_alerts_dagster.cli", *words],
             capture_output=True,
             text=True,
             check=False,
             cwd=tmp_path,
-            env={**kept, "ALERT_STATE_DIR": str(tmp_path / "state"), **environ},
+            env=environment(tmp_path / "state", **environ),
         )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with Commands() as found:
+        yield found
+
+
+@pytest.fixture
+def run(tmp_path: Path, commands: Commands) -> Run:
+    """A command in a process of its own."""
+
+    def call(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        return commands.run(words, environment(tmp_path / "state", **environ), tmp_path)
 
     return call
 
@@ -156,11 +180,11 @@ def test_faults_come_after_the_verdict_and_three_of_a_strategy(run: Run, daily: 
 
 
 def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
-    run: Run, daily: Path, tmp_path: Path
+    run: Run, run_anew: Run, daily: Path, tmp_path: Path
 ) -> None:
     words = ("evaluate", "daily_pnl_check", "--records", str(daily), "--as-of", "2021-06-01")
 
-    one, two = run(*words, "--json"), run(*words, "--json")
+    one, two = run_anew(*words, "--json"), run_anew(*words, "--json")
 
     assert one.stdout == two.stdout
     evaluations = json.loads(one.stdout)["evaluations"]
@@ -318,8 +342,8 @@ def test_check_says_what_a_wiped_out_strategy_lost(run: Run, cases: Path) -> Non
     )
 
 
-def test_check_warns_of_an_unknown_name_with_the_nearest(run: Run) -> None:
-    answer = run("check", ALERT_DAILY_PNL_TIMES="17:00")
+def test_check_warns_of_an_unknown_name_with_the_nearest(run: Run, daily: Path) -> None:
+    answer = run("check", ALERT_DAILY_PNL_TIMES="17:00", ALERT_RECORDS_URL=str(daily))
 
     assert answer.returncode == 0
     assert "did you mean ALERT_DAILY_PNL_TIME?" in answer.stderr
@@ -342,8 +366,11 @@ def test_every_command_teaches_itself(run: Run, command: str) -> None:
     assert len(answer.stdout.splitlines()) > 6
 
 
-def test_run_is_a_real_dagster_run_and_is_stored(run: Run, daily: Path, tmp_path: Path) -> None:
-    answer = run("run", "daily_pnl_check", "--as-of", "2021-06-01", ALERT_RECORDS_URL=str(daily))
+def test_run_is_a_real_dagster_run_and_is_stored(
+    run: Run, run_anew: Run, daily: Path, tmp_path: Path
+) -> None:
+    words = ("run", "daily_pnl_check", "--as-of", "2021-06-01")
+    answer = run_anew(*words, ALERT_RECORDS_URL=str(daily))
     again = run("evaluate", "daily_pnl_check", "--as-of", "2021-06-01", "--records", str(daily))
 
     assert answer.returncode == 0, answer.stderr

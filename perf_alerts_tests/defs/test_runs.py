@@ -90,6 +90,10 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture(autouse=True)
 def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Where a failure cannot be stored the record is judged: a few rows, not the bundled sample.
+    record = tmp_path / "daily.csv"
+    record.write_text("strategy,date,return,segment\ntrend,2026-01-05,0.001,live\n")
+    monkeypatch.setitem(RETRIES, "ALERT_RECORDS_URL", str(record))
     monkeypatch.setitem(RETRIES, "ALERT_STATE_DIR", str(tmp_path / "state"))
     return tmp_path / "state"
 

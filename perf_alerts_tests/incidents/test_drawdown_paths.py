@@ -155,15 +155,17 @@ class Life:
         self.now += timedelta(hours=2)
 
 
-def test_each_step_of_an_episode_is_notified_once_and_at_once() -> None:
+@pytest.mark.parametrize("lives", [60, pytest.param(600, marks=pytest.mark.long)])
+def test_each_step_of_an_episode_is_notified_once_and_at_once(lives: int) -> None:
     heard = 0
-    for seed in range(200):
+    for seed in range(lives):
         life = Life(memory_bench(), seed)
         life.live()
         heard += sum(map(len, life.notified.values()))
-    assert heard > 250
+    assert heard > 1.25 * lives
 
 
-def test_a_store_keeps_what_was_notified(engine: Engine) -> None:
-    for seed in range(6):
+@pytest.mark.parametrize("lives", [2, pytest.param(12, marks=pytest.mark.long)])
+def test_a_store_keeps_what_was_notified(engine: Engine, lives: int) -> None:
+    for seed in range(lives):
         Life(emptied(engine), seed).live()

@@ -372,7 +372,7 @@ def hold(check: Callable[[st.DataObject], None], count: int) -> None:
 
 @pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
 def test_a_damaged_desk(check: Callable[[st.DataObject], None]) -> None:
-    hold(check, 25)
+    hold(check, 12)
 
 
 @pytest.mark.long

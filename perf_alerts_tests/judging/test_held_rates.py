@@ -116,14 +116,20 @@ def assert_agreement(totals: Mapping[str, Floats]) -> None:
     assert totals["gap_since_launch"][0] > 20
 
 
-@pytest.mark.parametrize("kind", ["normal", "jumps"])
+@pytest.mark.parametrize("kind", ["normal", pytest.param("jumps", marks=pytest.mark.long)])
 def test_a_year_of_the_studies_is_notified_on_the_days_on_which_the_judge_notifies(
     kind: str,
 ) -> None:
     assert_agreement(agree(kind, 2))
 
 
-@pytest.mark.parametrize("fall", [30, 300], ids=["known since its first year", "its second year"])
+@pytest.mark.parametrize(
+    "fall",
+    [
+        pytest.param(30, id="known since its first year", marks=pytest.mark.long),
+        pytest.param(300, id="its second year"),
+    ],
+)
 def test_a_gap_is_found_in_the_year_of_the_studies_in_which_the_judge_finds_it(fall: int) -> None:
     """One that an earlier year found is not found again."""
     desk = years.Desk(lives=1_000, paths=1_000, judging=False)

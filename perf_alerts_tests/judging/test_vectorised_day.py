@@ -316,8 +316,12 @@ def lived_by(record: StrategyRecord) -> Lived:
     return replace(life, walked={**life.walked, "volatility_shift": life.with_restarts()})
 
 
+# One of each way in which days differ; `make test-long` has all of them.
+OFTEN = ("drawn", "flat", "garch", "etf_VLUE")
 SLOW = [
-    pytest.param(name, marks=pytest.mark.slow) for name in (*MADE, *of_sample()) if name != "normal"
+    pytest.param(name, marks=pytest.mark.slow if name in OFTEN else pytest.mark.long)
+    for name in (*MADE, *of_sample())
+    if name != "normal"
 ]
 NAMES = pytest.mark.parametrize("name", ["normal", *SLOW])
 

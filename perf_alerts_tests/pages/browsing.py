@@ -1,13 +1,20 @@
 """A real browser (Debian's chromium), and what is asked of every page in it."""
 
+import asyncio
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT as AXE_SCRIPT
+import uvicorn
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright import async_api
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from perf_alerts_dagster.http.server import config
+from perf_alerts_tests.server.apps import KEYS, Proxy
 
 CHROMIUM = shutil.which("chromium")
 # With `-ra`, which pyproject.toml sets, the summary shows the reason.
@@ -24,6 +31,10 @@ SIZES = {"desk": (1280, 900), "zoomed": (640, 450), "phone": (390, 844), "small"
 # What A4 leaves between margins of 14 mm, in CSS pixels.
 PAPER = 687
 Scheme = Literal["light", "dark"]
+# A busy machine needs longer than a person would wait.
+MILLISECONDS = 120_000
+async_api.expect.set_options(timeout=MILLISECONDS)
+OPEN = "document.querySelectorAll('details').forEach(one => one.open = true)"
 
 
 @contextmanager
@@ -33,6 +44,59 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
         browser.close()
+
+
+@asynccontextmanager
+async def served_by(proxy: Proxy, port: int = 0) -> AsyncIterator[str]:
+    """The address of a proxy that runs in this process."""
+    listening = socket.create_server(("127.0.0.1", port))
+    server = uvicorn.Server(config(proxy.settings, proxy.app))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+@asynccontextmanager
+async def opened(
+    size: str = "desk", scheme: Scheme = "light"
+) -> AsyncIterator[tuple[async_api.Page, list[str]]]:
+    """A page of a fresh browser, and what its console says."""
+    width, height = SIZES[size]
+    async with async_api.async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        context = await browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        page = await context.new_page()
+        page.set_default_timeout(MILLISECONDS)
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        yield page, said
+        await browser.close()
+
+
+async def log_in(page: async_api.Page, url: str, role: str, path: str = "/login") -> None:
+    """Log in with the key of a role, on the way to a page."""
+    await page.goto(url + path)
+    await page.get_by_label("API key").fill(KEYS[role])
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url(lambda address: "/login" not in address)
+
+
+async def is_sound(page: async_api.Page) -> None:
+    """Nothing is wider than the screen; no rule of axe is broken."""
+    size = page.viewport_size
+    assert size is not None
+    assert await page.evaluate(_SIDEWAYS, size["width"]) == []
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE_SCRIPT)
+    assert violations(await page.evaluate("axe.run({resultTypes: ['violations']})")) == []
 
 
 def violations(found: Any) -> list[str]:

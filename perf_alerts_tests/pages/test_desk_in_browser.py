@@ -1,100 +1,39 @@
-"""The desk's page in a real browser: at every width, in both schemes, by keyboard, on paper."""
+"""The desk's page in a real browser: on a phone, by keyboard, on paper."""
 
-import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-import uvicorn
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from perf_alerts_dagster.http.server import config
-from perf_alerts_tests.pages.desks import as_shown, many, stand, standing
-from perf_alerts_tests.pages.test_link_in_browser import CHROMIUM, QUIET, is_sound
-from perf_alerts_tests.server.apps import KEYS, Proxy
+from perf_alerts_tests.pages.browsing import SIZES, log_in, needs_chromium, opened, served_by
+from perf_alerts_tests.pages.desks import as_shown, many, stand
+from perf_alerts_tests.server.apps import Proxy
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-# The last is the first at a zoom of 200 %.
-SIZES = {"desk": (1280, 900), "phone": (390, 844), "small": (320, 640), "zoomed": (640, 450)}
-PICTURES = os.environ.get("PICTURES")
-
-
-def made(kind: str) -> Proxy:
-    """A proxy over a desk of that kind."""
-    proxy = Proxy()
-    engine = proxy.database.engine
-    if kind == "eight":
-        as_shown(engine)
-    elif kind == "many":
-        stand(engine, many(120))
-    elif kind == "one":
-        stand(engine, [standing("a_strategy")])
-    return proxy
+pytestmark = [pytest.mark.e2e, needs_chromium]
 
 
 @asynccontextmanager
-async def browsing(proxy: Proxy) -> AsyncIterator[tuple[Browser, str]]:
-    """A browser, and the address of a proxy that is served for it."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(config(proxy.settings, proxy.app))
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-            yield browser, f"http://127.0.0.1:{listening.getsockname()[1]}"
-            await browser.close()
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()
+async def desk_of(proxy: Proxy, size: str = "desk") -> AsyncIterator[Page]:
+    """The desk before a viewer; its console says nothing."""
+    async with served_by(proxy) as url, opened(size) as (page, said):
+        await log_in(page, url, "viewer")
+        await expect(page.locator("h1")).to_contain_text("Desk")
+        yield page
+        assert said == []
 
 
-async def opened(
-    browser: Browser, url: str, said: list[str], *, size: str = "desk", **context: Any
-) -> Page:
-    """A viewer's desk; `said` gets what the console says."""
-    width, height = SIZES[size]
-    made = await browser.new_context(viewport={"width": width, "height": height}, **context)
-    page = await made.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    await page.goto(f"{url}/login")
-    await page.get_by_label("API key").fill(KEYS["viewer"])
-    await page.get_by_role("button", name="Log in").click()
-    await expect(page.locator("h1")).to_contain_text("Desk")
-    return page
-
-
-@pytest.mark.parametrize("kind", ["empty", "one", "eight", "many"])
-async def test_the_desk_is_sound_at_every_width_in_both_schemes(kind: str) -> None:
-    said: list[str] = []
-    async with browsing(made(kind)) as (browser, url):
-        for size, (width, _) in SIZES.items():
-            for scheme in ("light", "dark"):
-                page = await opened(browser, url, said, size=size, color_scheme=scheme)
-                for closed in await page.locator("summary").all():
-                    await closed.click()
-                await is_sound(page, width)
-                if PICTURES:
-                    name = f"{PICTURES}/desk_{kind}_{size}_{scheme}.png"
-                    await page.screenshot(path=name, full_page=True)
-                await page.context.close()
-    assert said == []
+def of_eight() -> Proxy:
+    """A desk of eight strategies, with their incidents."""
+    proxy = Proxy()
+    as_shown(proxy.database.engine)
+    return proxy
 
 
 async def test_a_phones_first_screen_says_what_is_wrong_how_bad_and_what_to_do() -> None:
-    said: list[str] = []
-    async with browsing(made("eight")) as (browser, url):
-        page = await opened(browser, url, said, size="phone")
+    async with desk_of(of_eight(), "phone") as page:
         for first in (
-            page.get_by_text("7 of 8"),
+            page.get_by_text("6 of 8"),
             page.locator(".worst").get_by_text("short_vol"),
             page.locator(".worst").get_by_text("nobody has answered. Do:"),
             page.get_by_role("link", name="Open incidents"),
@@ -113,9 +52,9 @@ async def test_a_phones_first_screen_says_what_is_wrong_how_bad_and_what_to_do()
 
 
 async def test_the_desk_is_filtered_sorted_and_turned_by_keyboard_alone() -> None:
-    said: list[str] = []
-    async with browsing(made("many")) as (browser, url):
-        page = await opened(browser, url, said)
+    proxy = Proxy()
+    stand(proxy.database.engine, many(120))
+    async with desk_of(proxy) as page:
 
         async def to(name: str) -> None:
             for _ in range(200):
@@ -143,17 +82,11 @@ async def test_the_desk_is_filtered_sorted_and_turned_by_keyboard_alone() -> Non
         await page.keyboard.press("Tab")
         outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none"
-    assert said == []
 
 
 async def test_on_paper_the_desk_has_its_table_and_no_controls() -> None:
-    said: list[str] = []
-    async with browsing(made("eight")) as (browser, url):
-        page = await opened(browser, url, said)
+    async with desk_of(of_eight()) as page:
         await page.emulate_media(media="print")
         await expect(page.locator("table.desk").first).to_be_visible()
         await expect(page.locator(".filter")).to_be_hidden()
         await expect(page.locator("header")).to_be_hidden()
-        if PICTURES:
-            await page.pdf(path=f"{PICTURES}/desk.pdf", prefer_css_page_size=True)
-    assert said == []

@@ -3,66 +3,39 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Literal
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_tests.pages.test_link_in_browser import (
-    CHROMIUM,
-    QUIET,
-    SIZES,
-    is_sound,
-    pytestmark,
-    served,
-)
+from perf_alerts_tests.pages.browsing import Scheme, is_sound, needs_chromium, opened
+from perf_alerts_tests.pages.test_link_in_browser import served
 from perf_alerts_tests.pages.test_login_link import issue
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
-__all__ = ["pytestmark"]
-
+pytestmark = [pytest.mark.e2e, needs_chromium]
 TYPED = 'the "gap" is <known>\nto carry & to me'
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# Each page is looked at in every size and scheme by test_all_pages_in_browser.
+WAYS: tuple[tuple[str, Scheme], ...] = (("desk", "light"), ("small", "dark"))
 
 
 @asynccontextmanager
-async def opened(
-    size: str, scheme: Literal["light", "dark"] = "light"
-) -> AsyncIterator[tuple[Proxy, str, Page, list[str]]]:
-    """A proxy, its address, a page of a fresh browser, and what its console said.
-
-    Without what it says by itself of every answer of 400 and more.
-    """
-    width, height = SIZES[size]
-    async with served() as (proxy, url), async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        context = await browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        page = await context.new_page()
-        said: list[str] = []
-        page.on(
-            "console",
-            lambda message: (
-                None if "the server responded with a status of" in message.text
-                else said.append(message.text)
-            ),
-        )  # fmt: skip
-        yield proxy, url, page, said
-        await browser.close()
+async def shown(size: str, scheme: Scheme = "light") -> AsyncIterator[tuple[Proxy, str, Page]]:
+    """A proxy, its address, and a page of a fresh browser."""
+    async with served() as (proxy, url), opened(size, scheme) as (page, said):
+        yield proxy, url, page
+        # What it says by itself of every answer of 400 and more.
+        assert [line for line in said if "the server responded with a status of" not in line] == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize(("size", "scheme"), WAYS)
 async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
-    size: str, scheme: Literal["light", "dark"]
+    size: str, scheme: Scheme
 ) -> None:
-    width = SIZES[size][0]
-    async with opened(size, scheme) as (proxy, url, page, said):
+    async with shown(size, scheme) as (proxy, url, page):
         path = f"/incidents/{next(iter(proxy.incidents.by_id))}"
         await page.goto(f"{url}{path}")
-        await is_sound(page, width)
+        await is_sound(page)
         # The focus is in the field, and Enter sends the form.
         await page.keyboard.type(KEYS["operator"])
         await page.keyboard.press("Enter")
@@ -72,12 +45,12 @@ async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
         await page.get_by_role("button", name="I look after it").click()
 
         await expect(page.get_by_role("alert")).to_contain_text("nothing was sent")
-        await is_sound(page, width)
+        await is_sound(page)
         await page.get_by_label("API key").fill("wrong")
         await page.keyboard.press("Enter")
         await expect(page.locator("#error")).to_contain_text("is not accepted")
         await expect(page.get_by_label("API key")).to_have_value("")
-        await is_sound(page, width)
+        await is_sound(page)
         await page.get_by_label("API key").fill(KEYS["operator"])
         await page.keyboard.press("Enter")
 
@@ -90,16 +63,13 @@ async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
         assert "gap" not in repr(await page.context.cookies())
         await page.get_by_role("button", name="I look after it").click()
         await expect(page.locator(".timeline")).to_contain_text('the "gap" is <known>')
-        assert said == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize(("size", "scheme"), WAYS)
 async def test_a_login_link_opens_the_desk_once_and_a_mistyped_address_is_a_page(
-    size: str, scheme: Literal["light", "dark"]
+    size: str, scheme: Scheme
 ) -> None:
-    width = SIZES[size][0]
-    async with opened(size, scheme) as (proxy, url, page, said):
+    async with shown(size, scheme) as (proxy, url, page):
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.headers.get("referer", "")))
         link = f"{url}{issue(proxy)}"
@@ -110,38 +80,33 @@ async def test_a_login_link_opens_the_desk_once_and_a_mistyped_address_is_a_page
         await page.goto(f"{url}/incidentz")
         await expect(page.locator("h1")).to_have_text("Not Found")
         await expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
-        await is_sound(page, width)
+        await is_sound(page)
         await page.goto(f"{url}/sessions")
         await expect(page.locator("main li")).to_have_count(1)
-        await is_sound(page, width)
+        await is_sound(page)
         await page.get_by_role("button", name="End the session that began").click()
         await expect(page.get_by_label("API key")).to_be_visible()
 
         await page.goto(link)
         await expect(page.locator("#error")).to_contain_text("logs nobody in any more")
-        await is_sound(page, width)
+        await is_sound(page)
         await page.get_by_label("API key").fill(KEYS["viewer"])
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
         assert [one for one in sent if "/login/" in one] == []
-        assert said == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-async def test_too_many_wrong_keys_give_a_page_and_a_right_one_is_let_in(
-    scheme: Literal["light", "dark"],
-) -> None:
-    async with opened("phone", scheme) as (proxy, url, page, said):
+async def test_too_many_wrong_keys_give_a_page_and_a_right_one_is_let_in() -> None:
+    async with shown("phone", "dark") as (proxy, url, page):
         for number in range(10):
             await page.request.post(f"{url}/login", form={"api_key": f"wrong{number}"})
         await page.goto(f"{url}/login")
         await page.get_by_label("API key").fill("wrong")
         await page.keyboard.press("Enter")
         await expect(page.locator("h1")).to_have_text("Too Many Requests")
-        await is_sound(page, SIZES["phone"][0])
+        await is_sound(page)
         await page.get_by_role("link", name="log in").click()
         await page.get_by_label("API key").fill(KEYS["viewer"])
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
-        assert said == []
         assert proxy.audit.rows

@@ -347,7 +347,7 @@ def live(engine: Engine, examples: int, steps: int) -> None:
 
 
 def test_store_and_model_do_not_diverge(engine: Engine) -> None:
-    live(engine, examples=12, steps=25)
+    live(engine, examples=6, steps=25)
 
 
 @pytest.mark.long
