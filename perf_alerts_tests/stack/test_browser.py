@@ -1,7 +1,6 @@
 """The web UI in a real browser (Debian's chromium): log in, launch a run, toggle, be refused."""
 
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,18 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from perf_alerts_dagster.http.paths import BASE
+from perf_alerts_tests.pages.browsing import chromium, needs_chromium
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.stack.stacks import eventually
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.xdist_group("stack"),
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), needs_chromium]
 
 
 DAILY = "daily_pnl_check"
@@ -29,10 +24,6 @@ KEYS = {
     role: f"pa_{role}_only-for-the-tests-0123456789abcdef"
     for role in ("viewer", "operator", "admin")
 }
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 SCHEDULES = """
 { schedulesOrError(repositorySelector: {
     repositoryLocationName: "perf_alerts", repositoryName: "__repository__"}) {
@@ -85,10 +76,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield started
-        started.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Dagster's web UI over a PostgreSQL that closes all its connections, as a restart does."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER
 from perf_alerts_dagster.stack.webserver import ping
-from perf_alerts_tests.stack.real import System, real_system
+from perf_alerts_tests.stack.real import Ledger, System, real_system
 from perf_alerts_tests.stack.stacks import LAUNCH
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
@@ -21,7 +22,10 @@ RUNS = "{ runsOrError { ... on Runs { results { runId } } } }"
 
 @pytest.fixture
 def system(tmp_path: Path, fresh_postgres_url: str) -> Iterator[System]:
+    ledger = Ledger(tmp_path / "daily.csv")
+    ledger.begin(date(2026, 1, 5))
     environ = {
+        "ALERT_RECORDS_URL": str(ledger.path),
         "ALERT_PROJECTION_PATHS": "1000",
         "ALERT_DAGSTER_DATABASE_URL": fresh_postgres_url.replace("+psycopg", ""),
     }

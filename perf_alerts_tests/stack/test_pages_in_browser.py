@@ -1,31 +1,22 @@
 """The incident pages in a real browser (Debian's chromium), on a desk and on a phone."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from perf_alerts_tests.pages.browsing import SIZES, chromium, needs_chromium
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.stack.stacks import eventually
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.xdist_group("stack"),
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+# `test_login_link` opens the desk of a stack, and pages/ has these pages over the same application.
+pytestmark = [pytest.mark.long, needs_chromium]
 
 DAILY = "daily_pnl_check"
 KEY = "operator-key-of-the-tests-0123456789abcdef"
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 # For a machine that is busy.
 expect.set_options(timeout=60_000)
 
@@ -58,10 +49,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.mark.parametrize(
