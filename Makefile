@@ -55,8 +55,8 @@ comma := ,
 empty :=
 FULL := $(BIN)/coverage report --fail-under=100 --include="$(subst $(empty) $(empty),$(comma),$(IN_FULL:%=perf_alerts_dagster/%/*))"
 
-test: check $(VENV)/.deploy-tools ## All tests but the long ones (COVERED=1: and every branch of judging, incidents, notifications)
-	$(if $(COVERED),COVERED="$(COVERING)") $(PYTEST) -m "not long" $(if $(COVERED),--cov --cov-report=)
+test: check $(VENV)/.deploy-tools ## All tests but the long ones; 15 minutes are the aim (COVERED=1: and every branch of judging, incidents, notifications)
+	$(if $(COVERED),COVERING="$(COVERING)") $(PYTEST) -m "not long" $(if $(COVERED),--cov --cov-report=)
 	$(if $(COVERED),$(FULL))
 
 test-long: install ## Crash, fuzz and soak loops

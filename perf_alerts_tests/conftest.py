@@ -29,10 +29,10 @@ pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.database
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long begins first where xdist distributes files (`--no-loadscope-reorder`).
 
-    Counting slows a test down by half: what is slow, or waits for processes, is not counted for
-    coverage, and with COVERED in the environment only the tests of these rooms are.
+    Counting slows tests down: what is slow, or waits for processes, is not counted for
+    coverage, and with COVERING in the environment only the tests of these rooms are.
     """
-    rooms = os.environ.get("COVERED", "").split()
+    rooms = os.environ.get("COVERING", "").split()
     folders = [Path(__file__).parent / room for room in rooms]
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}

@@ -7,11 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 IMPORTED = (
     "empyrical",
@@ -22,45 +21,39 @@ IMPORTED = (
     ),
 )
 
+Command = Callable[[Sequence[str], Mapping[str, str], Path], "subprocess.CompletedProcess[str]"]
 
-class Commands:
-    """Runs commands one after the other, each in a fork of the same process."""
 
-    def __enter__(self) -> Self:
-        self._server = subprocess.Popen(
-            # Without the folder of this file on its path.
-            [sys.executable, "-P", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            # Of Python alone: readline sets COLUMNS in the environment that C sees.
-            env=dict(os.environ),
-        )
-        return self
+@contextmanager
+def commands() -> Iterator[Command]:
+    """What runs `perf-alerts` with words, variables and a folder: each in a fork of one process."""
+    with subprocess.Popen(
+        # Without the folder of this file on its path.
+        [sys.executable, "-P", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Of Python alone: readline sets COLUMNS in the environment that C sees.
+        env=dict(os.environ),
+    ) as server:
+        asks, answers = server.stdin, server.stdout
+        assert asks is not None
+        assert answers is not None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.communicate()
+        def run(
+            words: Sequence[str], environ: Mapping[str, str], folder: Path
+        ) -> "subprocess.CompletedProcess[str]":
+            printed = [folder / f"{name}.printed" for name in ("stdout", "stderr")]
+            asked = [list(words), dict(environ), str(folder), [str(path) for path in printed]]
+            asks.write(json.dumps(asked) + "\n")
+            asks.flush()
+            code = int(answers.readline())
+            out, err = (path.read_text() for path in printed)
+            for path in printed:
+                path.unlink()
+            return subprocess.CompletedProcess(list(words), code, out, err)
 
-    def run(
-        self, words: Sequence[str], environ: Mapping[str, str], folder: Path
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run `perf-alerts` with these words in a folder; what it printed, and its exit code."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        printed = [folder / f"{name}.printed" for name in ("stdout", "stderr")]
-        asked = [list(words), dict(environ), str(folder), [str(path) for path in printed]]
-        self._server.stdin.write(json.dumps(asked) + "\n")
-        self._server.stdin.flush()
-        code = int(self._server.stdout.readline())
-        out, err = (path.read_text() for path in printed)
-        for path in printed:
-            path.unlink()
-        return subprocess.CompletedProcess(list(words), code, out, err)
+        yield run
 
 
 def _serve() -> None:

@@ -14,7 +14,7 @@ import empyrical
 import numpy as np
 import pytest
 
-from perf_alerts_tests.cli.forked import Commands
+from perf_alerts_tests.cli.forked import Command, commands
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ROWS = 400
@@ -43,17 +43,17 @@ def run_anew(tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with Commands() as found:
+def forked() -> Iterator[Command]:
+    with commands() as found:
         yield found
 
 
 @pytest.fixture
-def run(tmp_path: Path, commands: Commands) -> Run:
+def run(tmp_path: Path, forked: Command) -> Run:
     """A command in a process of its own."""
 
     def call(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-        return commands.run(words, environment(tmp_path / "state", **environ), tmp_path)
+        return forked(words, environment(tmp_path / "state", **environ), tmp_path)
 
     return call
 

@@ -1,22 +1,20 @@
 """A real browser (Debian's chromium), and what is asked of every page in it."""
 
-import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
 
 import pytest
-import uvicorn
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright import async_api
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from perf_alerts_dagster.http.server import config
+from perf_alerts_tests.asgi import running
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
-# The shell draws the same pages without the windows around them, in half the time.
+# The shell draws the same pages without the windows around them, and starts sooner.
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 # With `-ra`, which pyproject.toml sets, the summary shows the reason.
 needs_chromium = pytest.mark.skipif(
@@ -32,6 +30,13 @@ SIZES = {"desk": (1280, 900), "zoomed": (640, 450), "phone": (390, 844), "small"
 # What A4 leaves between margins of 14 mm, in CSS pixels.
 PAPER = 687
 Scheme = Literal["light", "dark"]
+Way = tuple[str, Scheme]
+# Every width but the zoomed, in each scheme; `test_all_pages_in_browser` looks at each page once.
+WAYS: tuple[Way, ...] = tuple(
+    (size, scheme) for size in ("desk", "phone", "small") for scheme in ("light", "dark")
+)
+# Narrow in the dark and wide in the light.
+TWO_WAYS: tuple[Way, ...] = (("small", "dark"), ("desk", "light"))
 # A busy machine needs longer than a person would wait.
 MILLISECONDS = 120_000
 async_api.expect.set_options(timeout=MILLISECONDS)
@@ -50,17 +55,8 @@ def chromium() -> Iterator[Browser]:
 @asynccontextmanager
 async def served_by(proxy: Proxy, port: int = 0) -> AsyncIterator[str]:
     """The address of a proxy that runs in this process."""
-    listening = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(config(proxy.settings, proxy.app))
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()
+    async with running(config(proxy.settings, proxy.app), port) as url:
+        yield url
 
 
 @asynccontextmanager

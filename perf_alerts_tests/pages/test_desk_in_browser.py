@@ -1,12 +1,22 @@
 """The desk's page in a real browser: on a phone, by keyboard, on paper."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from playwright.async_api import Page, expect
 
-from perf_alerts_tests.pages.browsing import SIZES, log_in, needs_chromium, opened, served_by
+from perf_alerts_tests.pages.browsing import (
+    OPEN,
+    SIZES,
+    WAYS,
+    is_sound,
+    log_in,
+    needs_chromium,
+    opened,
+    served_by,
+)
 from perf_alerts_tests.pages.desks import as_shown, many, stand
 from perf_alerts_tests.server.apps import Proxy
 
@@ -28,6 +38,29 @@ def of_eight() -> Proxy:
     proxy = Proxy()
     as_shown(proxy.database.engine)
     return proxy
+
+
+def of(count: int) -> Proxy:
+    """A desk of so many strategies, without incidents."""
+    proxy = Proxy()
+    stand(proxy.database.engine, many(count))
+    return proxy
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "made",
+    [partial(of, 0), partial(of, 1), of_eight, partial(of, 120)],
+    ids=["empty", "one", "eight", "many"],
+)
+async def test_the_desk_is_sound_at_every_width_in_both_schemes(made: Callable[[], Proxy]) -> None:
+    async with desk_of(made()) as page:
+        await page.evaluate(OPEN)
+        for size, scheme in (*WAYS, ("zoomed", "light"), ("zoomed", "dark")):
+            width, height = SIZES[size]
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.emulate_media(color_scheme=scheme)
+            await is_sound(page)
 
 
 async def test_a_phones_first_screen_says_what_is_wrong_how_bad_and_what_to_do() -> None:
@@ -52,9 +85,7 @@ async def test_a_phones_first_screen_says_what_is_wrong_how_bad_and_what_to_do()
 
 
 async def test_the_desk_is_filtered_sorted_and_turned_by_keyboard_alone() -> None:
-    proxy = Proxy()
-    stand(proxy.database.engine, many(120))
-    async with desk_of(proxy) as page:
+    async with desk_of(of(120)) as page:
 
         async def to(name: str) -> None:
             for _ in range(200):

@@ -1,4 +1,4 @@
-"""The pages of incidents in a real browser: each state at each width, by mouse and by keyboard."""
+"""The pages of incidents in a real browser: each state, by mouse and by keyboard."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +9,9 @@ from playwright.async_api import Page, expect
 from perf_alerts_tests.pages.browsing import (
     OPEN,
     SIZES,
-    Scheme,
+    TWO_WAYS,
+    WAYS,
+    Way,
     is_sound,
     log_in,
     needs_chromium,
@@ -38,9 +40,7 @@ async def desk_in(
         assert [line for line in said if "409" not in line and "422" not in line] == []
 
 
-async def is_sound_on_phone_and_desk(page: Page) -> None:
-    """Narrow in the dark, and wide in the light."""
-    ways: tuple[tuple[str, Scheme], ...] = (("small", "dark"), ("desk", "light"))
+async def is_sound_in(page: Page, ways: tuple[Way, ...] = TWO_WAYS) -> None:
     for size, scheme in ways:
         width, height = SIZES[size]
         await page.set_viewport_size({"width": width, "height": height})
@@ -58,22 +58,31 @@ async def reach(page: Page, name: str) -> None:
     raise AssertionError(f"Tab does not reach {name}")
 
 
+@pytest.mark.parametrize(
+    "ways",
+    [
+        pytest.param(TWO_WAYS, id="two ways"),
+        pytest.param(WAYS, id="every way", marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.parametrize("state", list(STATES))
-async def test_each_state_is_sound_on_a_phone_and_on_a_desk(state: str) -> None:
+async def test_each_state_is_sound_at_its_widths_and_schemes(
+    state: str, ways: tuple[Way, ...]
+) -> None:
     async with desk_in(state, "phone") as (proxy, url, page):
         paths = [f"/incidents?status={'resolved' if state == 'resolved' else 'open'}"]
         paths += [f"/incidents/{one.id}" for one in [*proxy.incidents.by_id.values()][-1:]]
         for path in paths:
             await page.goto(f"{url}{path}")
             await page.evaluate(OPEN)
-            await is_sound_on_phone_and_desk(page)
+            await is_sound_in(page, ways)
 
 
 async def test_a_mistake_in_the_address_is_sound() -> None:
     async with desk_in("one", "phone") as (_, url, page):
         await page.goto(f"{url}/incidents?severity=evil")
         await expect(page.get_by_role("alert")).to_contain_text("severity: one of")
-        await is_sound_on_phone_and_desk(page)
+        await is_sound_in(page)
 
 
 async def test_a_viewer_finds_everything_and_no_form() -> None:
@@ -81,10 +90,10 @@ async def test_a_viewer_finds_everything_and_no_form() -> None:
         await page.goto(f"{url}/incidents")
         await expect(page.locator("main li").first).to_contain_text("silenced until")
         await expect(page.locator("main form[method=post]")).to_have_count(0)
-        await is_sound_on_phone_and_desk(page)
+        await is_sound_in(page)
         await page.goto(f"{url}/incidents/{only(proxy, rule='daily_exceedance').id}")
         await expect(page.locator("main form[method=post]")).to_have_count(0)
-        await is_sound_on_phone_and_desk(page)
+        await is_sound_in(page)
 
 
 @pytest.mark.parametrize("state", ["one", "group"])
@@ -192,7 +201,7 @@ async def test_a_refusal_from_the_list_is_sound_and_keeps_what_was_typed() -> No
         await expect(alert).to_contain_text("1 of 2 answered; refused were:")
         await expect(alert).to_contain_text("ann acknowledged it on")
         await expect(page.get_by_label("Comment")).to_have_value("feed was late")
-        await is_sound_on_phone_and_desk(page)
+        await is_sound_in(page)
         assert proxy.incidents.event_rows[event_of(proxy, name)].status == "acknowledged"
 
 

@@ -24,7 +24,7 @@ async def served() -> AsyncIterator[tuple[Proxy, str]]:
         yield proxy, url
 
 
-@pytest.mark.parametrize("size", ["desk", "small"])
+@pytest.mark.parametrize("size", ["desk", "small", pytest.param("phone", marks=pytest.mark.long)])
 async def test_the_button_of_a_link_is_pressed_without_a_login_or_a_referrer(size: str) -> None:
     _, height = SIZES[size]
     async with served() as (proxy, url), opened(size) as (page, said):

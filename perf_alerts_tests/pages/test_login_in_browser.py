@@ -8,15 +8,24 @@ import pytest
 from playwright.async_api import Page, expect
 
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_tests.pages.browsing import Scheme, is_sound, needs_chromium, opened
+from perf_alerts_tests.pages.browsing import (
+    TWO_WAYS,
+    WAYS,
+    Scheme,
+    is_sound,
+    needs_chromium,
+    opened,
+)
 from perf_alerts_tests.pages.test_link_in_browser import served
 from perf_alerts_tests.pages.test_login_link import issue
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
 pytestmark = [pytest.mark.e2e, needs_chromium]
 TYPED = 'the "gap" is <known>\nto carry & to me'
-# Each page is looked at in every size and scheme by test_all_pages_in_browser.
-WAYS: tuple[tuple[str, Scheme], ...] = (("desk", "light"), ("small", "dark"))
+IN_WAYS = pytest.mark.parametrize(
+    ("size", "scheme"),
+    [pytest.param(*way, marks=() if way in TWO_WAYS else pytest.mark.long) for way in WAYS],
+)
 
 
 @asynccontextmanager
@@ -28,7 +37,7 @@ async def shown(size: str, scheme: Scheme = "light") -> AsyncIterator[tuple[Prox
         assert [line for line in said if "the server responded with a status of" not in line] == []
 
 
-@pytest.mark.parametrize(("size", "scheme"), WAYS)
+@IN_WAYS
 async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
     size: str, scheme: Scheme
 ) -> None:
@@ -65,7 +74,7 @@ async def test_what_was_typed_outlives_the_session_and_a_wrong_key(
         await expect(page.locator(".timeline")).to_contain_text('the "gap" is <known>')
 
 
-@pytest.mark.parametrize(("size", "scheme"), WAYS)
+@IN_WAYS
 async def test_a_login_link_opens_the_desk_once_and_a_mistyped_address_is_a_page(
     size: str, scheme: Scheme
 ) -> None:
@@ -96,8 +105,9 @@ async def test_a_login_link_opens_the_desk_once_and_a_mistyped_address_is_a_page
         assert [one for one in sent if "/login/" in one] == []
 
 
-async def test_too_many_wrong_keys_give_a_page_and_a_right_one_is_let_in() -> None:
-    async with shown("phone", "dark") as (proxy, url, page):
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.long)])
+async def test_too_many_wrong_keys_give_a_page_and_a_right_one_is_let_in(scheme: Scheme) -> None:
+    async with shown("phone", scheme) as (proxy, url, page):
         for number in range(10):
             await page.request.post(f"{url}/login", form={"api_key": f"wrong{number}"})
         await page.goto(f"{url}/login")

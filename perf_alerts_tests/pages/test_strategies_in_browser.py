@@ -34,12 +34,15 @@ async def strategy(
         yield page, url, said
 
 
-async def test_a_strategy_is_read_on_a_phone_and_by_keyboard() -> None:
-    async with strategy(NAME, "phone") as (page, url, said):
+@pytest.mark.parametrize(
+    "size", ["phone", *(pytest.param(size, marks=pytest.mark.long) for size in ("desk", "small"))]
+)
+async def test_a_strategy_is_read_at_every_size_and_by_keyboard(size: str) -> None:
+    async with strategy(NAME, size) as (page, url, said):
         # What is wrong and how bad is on the first screen.
         box = await page.locator("p strong", has_text="judged for").first.bounding_box()
         assert box is not None
-        assert box["y"] + box["height"] < SIZES["phone"][1]
+        assert box["y"] + box["height"] < SIZES[size][1]
         await page.locator("summary", has_text="Numbers").first.focus()
         await page.keyboard.press("Enter")
         await expect(page.locator(".plot-figure details[open] table").first).to_be_visible()

@@ -13,7 +13,12 @@ from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_b
 from perf_alerts_tests.stack.stacks import eventually
 
 # `test_login_link` opens the desk of a stack, and pages/ has these pages over the same application.
-pytestmark = [pytest.mark.long, needs_chromium]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.long,
+    pytest.mark.xdist_group("stack"),
+    needs_chromium,
+]
 
 DAILY = "daily_pnl_check"
 KEY = "operator-key-of-the-tests-0123456789abcdef"
