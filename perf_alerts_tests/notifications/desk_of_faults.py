@@ -48,17 +48,23 @@ from perf_alerts_tests.incidents.post import Post
 EXPECTED = Path(__file__).with_name("expected_messages.txt")
 FRIDAY = np.datetime64("2026-11-27", "D")
 CLOSE = datetime(2026, 11, 27, 18, tzinfo=UTC)
-_LINKS: dict[str, int] = {}
-WORDING = Wording(
-    public_url="https://alerts.example.com",
-    runbook_url="https://wiki.example.com/runbooks",
-    zone=ZoneInfo("Europe/Berlin"),
-    # Not by the ids, which are nobody's.
-    links_of=lambda event_ids, channel: {
-        each: f"https://alerts.example.com/a/{_LINKS.setdefault(each, len(_LINKS) + 1)}-{channel}"
-        for each in event_ids
-    },
-)
+
+
+def a_wording() -> Wording:
+    """Links that count the events of one desk, from 1; not by the ids, which are nobody's."""
+    public_url = "https://alerts.example.com"
+    numbers: dict[str, int] = {}
+    return Wording(
+        public_url=public_url,
+        runbook_url="https://wiki.example.com/runbooks",
+        zone=ZoneInfo("Europe/Berlin"),
+        links_of=lambda event_ids, channel: {
+            each: f"{public_url}/a/{numbers.setdefault(each, len(numbers) + 1)}-{channel}"
+            for each in event_ids
+        },
+    )
+
+
 LIMITS = {
     "strategies": {
         "short_vol": {"daily_loss": 0.05, "weekly_loss": 0.08, "drawdown": 0.12},
@@ -144,6 +150,7 @@ class FaultyDesk:
         self.settings = NotificationSettings(
             channels=("mail",), escalation_channels=("head",), digest=True
         )
+        self.wording = a_wording()
         self.posts = [Post(), Post("head", minimum=Severity.CRITICAL)]
         self.now = CLOSE
         self.runs = 0
@@ -193,7 +200,7 @@ class FaultyDesk:
             clock=lambda: self.now,
             jitter=Random(1),
             owner="worker",
-            wording=WORDING,
+            wording=self.wording,
         ).drain(60.0)
 
     def sweep(self, later: timedelta) -> None:

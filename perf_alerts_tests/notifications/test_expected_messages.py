@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.notifications.messages import MAXIMUM_SUBJECT, Message
-from perf_alerts_tests.notifications.desk_of_faults import EXPECTED, messages, written
+from perf_alerts_tests.notifications.desk_of_faults import (
+    EXPECTED,
+    FaultyDesk,
+    messages,
+    written,
+)
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +22,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, Mess
 def test_they_are_as_pinned(found: list[tuple[str, str, Message]]) -> None:
     # See desk_of_faults on how to write the file anew.
     assert written(found) == EXPECTED.read_text(encoding="utf-8")
+
+
+def test_the_links_of_a_desk_do_not_depend_on_a_desk_before_it(tmp_path: Path) -> None:
+    first, second = (tmp_path / name for name in ("first", "second"))
+    first.mkdir()
+    second.mkdir()
+    FaultyDesk(first).wording.links_of(["one"], "mail")
+
+    links = FaultyDesk(second).wording.links_of(["other"], "mail")
+
+    assert links == {"other": "https://alerts.example.com/a/1-mail"}
 
 
 def test_each_is_one_line_on_a_phone_and_says_nothing_twice(
