@@ -30,13 +30,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What takes long begins first where xdist distributes files (`--no-loadscope-reorder`).
 
     Counting slows tests down: what is slow, or waits for processes, is not counted for
-    coverage, and with COVERING in the environment only the tests of these rooms are.
+    coverage, and with COVERING in the environment only the tests of these rooms and files are.
     """
-    rooms = os.environ.get("COVERING", "").split()
-    folders = [Path(__file__).parent / room for room in rooms]
+    covering = [Path(__file__).parent / name for name in os.environ.get("COVERING", "").split()]
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        elsewhere = folders and not any(each in item.path.parents for each in folders)
+        elsewhere = covering and not any(
+            each in (item.path, *item.path.parents) for each in covering
+        )
         if elsewhere or not marks.isdisjoint({"e2e", "slow", "long"}):
             item.add_marker("no_cover")
     if not hasattr(config, "workerinput"):

@@ -74,12 +74,13 @@ def incidents(one: Executor) -> dict[tuple[str, str], Incident]:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("pause", [16, pytest.param(4, marks=pytest.mark.long)])
 def test_from_the_first_start_to_the_replays_end_the_planted_fault_is_found_and_no_other(
-    tmp_path: Path,
+    tmp_path: Path, pause: int
 ) -> None:
     with executor(tmp_path, is_made_up) as one:
-        # What was not read for four weeks is neither late nor stopped.
-        for weeks in range(0, 52, 4):
+        # What was not read for some weeks is neither late nor stopped.
+        for weeks in range(0, 52, pause):
             for judged in judgements(one, FIRST + timedelta(weeks=weeks)):
                 outcomes = {
                     each.strategy: each

@@ -155,7 +155,7 @@ class Life:
         self.now += timedelta(hours=2)
 
 
-@pytest.mark.parametrize("lives", [60, pytest.param(600, marks=pytest.mark.long)])
+@pytest.mark.parametrize("lives", [20, pytest.param(600, marks=pytest.mark.long)])
 def test_each_step_of_an_episode_is_notified_once_and_at_once(lives: int) -> None:
     heard = 0
     for seed in range(lives):

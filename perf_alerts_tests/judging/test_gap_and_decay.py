@@ -107,7 +107,7 @@ def test_what_the_study_finds_of_many_lives_is_what_the_judge_finds(lost: float)
             )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_life_of_three_years_is_notified_on_the_days_of_the_study() -> None:
     lab = study()
     for place, strategy in enumerate(few()):

@@ -85,7 +85,9 @@ def is_within(share: float, budget: float, count: int) -> bool:
     return share <= budget + 3.0 * float(np.sqrt(budget * (1.0 - budget) / count))
 
 
-@pytest.mark.parametrize("make", [normal, student, garch])
+@pytest.mark.parametrize(
+    "make", [normal, *(pytest.param(make, marks=pytest.mark.long) for make in (student, garch))]
+)
 def test_honest_strategies_are_told_no_more_than_budgeted_where_the_documented_limits_fail(
     make: Make,
 ) -> None:

@@ -72,7 +72,7 @@ def test_in_groups_of_any_size(
         assert digest(fan, calibration) == together[name], name
 
 
-@pytest.mark.parametrize("lanes", [1, 50, 64, 255])
+@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.long), 50, 64, 255])
 def test_in_parts_of_any_number_of_lives(
     together: dict[str, str], lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

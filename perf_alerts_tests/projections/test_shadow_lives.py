@@ -29,6 +29,7 @@ from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.projections.test_issue import projections_issuer
 from perf_alerts_tests.shadowed import PLANTED, a_pair, a_shadowed
 
+LONG = pytest.mark.long
 BACKTEST = noise(300)
 LEVEL = 0.035
 # Few lives where only the way is tested.
@@ -58,11 +59,11 @@ def share_seen(kind: str, fault: str | None, count: int, rows: int, seed: int) -
     ("fault", "within_21", "within_63"),
     [
         ("lag", 0.95, 0.95),
-        ("sign", 0.95, 0.95),
-        ("whole", 0.95, 0.95),
+        pytest.param("sign", 0.95, 0.95, marks=LONG),
+        pytest.param("whole", 0.95, 0.95, marks=LONG),
         ("size", 0.6, 0.95),
-        ("missed", 0.0, 0.7),
-        ("cost", 0.0, 0.6),
+        pytest.param("missed", 0.0, 0.7, marks=LONG),
+        pytest.param("cost", 0.0, 0.6, marks=LONG),
     ],
 )
 def test_a_planted_fault_is_seen(fault: str, within_21: float, within_63: float) -> None:
@@ -74,7 +75,9 @@ def test_a_planted_fault_is_seen(fault: str, within_21: float, within_63: float)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["t4", "ar", "burst"])
+@pytest.mark.parametrize(
+    "kind", ["t4", *(pytest.param(kind, marks=LONG) for kind in ("ar", "burst"))]
+)
 def test_healthy_lives_keep_the_level(kind: str) -> None:
     # 100 years at 3.5 %: eight or more in one of a thousand such hundreds at twice the level.
     assert share_seen(kind, None, 100, 252, seed=103)[1] <= 0.09

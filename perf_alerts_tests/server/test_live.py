@@ -23,9 +23,9 @@ from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_dagster.scheduler.port import AlertSchedule, Timetable
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.stack import process_group
+from perf_alerts_tests.stack.real import Ledger
 from perf_alerts_tests.stack.stacks import command_line, eventually, free_port
 
-# One worker of xdist runs all that starts stacks: two at once would slow each other.
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 
 ADMIN = "admin-key-12345"
@@ -100,6 +100,8 @@ def answers(port: int) -> bool:
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("live")
     state, webserver, port = folder / "state", free_port(), free_port()
+    # The sample's eighteen strategies would be projected as well.
+    ledger = Ledger.grown(folder / "daily.csv", 3)
     others = {name: text for name, text in os.environ.items() if not name.startswith("ALERT_")}
     environment = others | {
         "ALERT_STATE_DIR": str(state),
@@ -107,6 +109,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         "ALERT_PROXY_PORT": str(port),
         "ALERT_ADMIN_API_KEY": ADMIN,
         "ALERT_VIEWER_API_KEY": VIEWER,
+        "ALERT_RECORDS_URL": str(ledger.path),
         "ALERT_PROJECTION_PATHS": "1000",
         "PYTHONPATH": ROOT,
     }

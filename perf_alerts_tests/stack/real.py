@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,16 @@ class Ledger:
         with self.path.open("a") as file:
             file.write(f"trend,{day},{pnl},100000,live,{leverage}\n")
         self.days.append(day)
+
+    @classmethod
+    def grown(cls, path: Path, sessions: int) -> "Ledger":
+        """A record whose last so many weekdays were live."""
+        made = cls(path)
+        days = weekdays_before(datetime.now(UTC).date(), sessions)
+        made.begin(days[0])
+        for day in days:
+            made.add(day)
+        return made
 
 
 def weekdays_before(today: date, count: int) -> list[date]:

@@ -4,7 +4,6 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_tests.pages.browsing import chromium, needs_chromium
-from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.stack.real import Ledger, System, real_system
 from perf_alerts_tests.stack.stacks import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), needs_chromium]
@@ -59,11 +58,7 @@ LAUNCH = (
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("browser")
-    ledger = Ledger(folder / "daily.csv")
-    days = weekdays_before(datetime.now(UTC).date(), 3)
-    ledger.begin(days[0])
-    for day in days:
-        ledger.add(day)
+    ledger = Ledger.grown(folder / "daily.csv", 3)
     environ = {
         "ALERT_RECORDS_URL": str(ledger.path),
         "ALERT_PROJECTION_PATHS": "1000",

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from socket import create_connection
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER, token_file
 from perf_alerts_dagster.stack.ui_login import SESSION_COOKIES, WHOSE
-from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.stack.real import Ledger, System, real_system
 from perf_alerts_tests.stack.stacks import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
@@ -61,11 +60,7 @@ TAGS = "query Tags($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("login")
-    ledger = Ledger(folder / "daily.csv")
-    days = weekdays_before(datetime.now(UTC).date(), 2)
-    ledger.begin(days[0])
-    for day in days:
-        ledger.add(day)
+    ledger = Ledger.grown(folder / "daily.csv", 2)
     environ = {
         "ALERT_RECORDS_URL": str(ledger.path),
         "ALERT_PROJECTION_PATHS": "1000",

@@ -183,6 +183,7 @@ def survive(tmp_path: Path, receiver: Receiver, cycles: int, seed: int) -> None:
     )
 
 
+@pytest.mark.long
 def test_two_kills_of_the_whole_group_lose_and_double_nothing(
     tmp_path: Path, receiver: Receiver
 ) -> None:

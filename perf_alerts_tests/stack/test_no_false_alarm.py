@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -18,7 +17,7 @@ from sqlalchemy import make_url
 
 from perf_alerts_tests.conftest import running_postgres
 from perf_alerts_tests.receivers import Receiver
-from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.stack.real import Ledger, System, real_system
 from perf_alerts_tests.stack.shim import Shim
 from perf_alerts_tests.stack.stacks import eventually
 
@@ -70,10 +69,7 @@ def watched(receiver: Receiver, seconds: float = WATCHED) -> None:
 
 @pytest.fixture
 def environ(tmp_path: Path, receiver: Receiver) -> dict[str, str]:
-    ledger = Ledger(tmp_path / "daily.csv")
-    ledger.begin(weekdays_before(datetime.now(UTC).date(), 3)[0])
-    for day in weekdays_before(datetime.now(UTC).date(), 3):
-        ledger.add(day)
+    ledger = Ledger.grown(tmp_path / "daily.csv", 3)
     return {
         "ALERT_RECORDS_URL": str(ledger.path),
         # A record that ends today must count as data three days later.

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from perf_alerts_dagster.cli.commands.stack import is_first_start
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.stack.real import Ledger, System, real_system
 from perf_alerts_tests.stack.stacks import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
@@ -38,11 +37,7 @@ mutation Stop($id: String!) { stopRunningSchedule(id: $id) {
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("real")
-    ledger = Ledger(folder / "daily.csv")
-    days = weekdays_before(datetime.now(UTC).date(), 2)
-    ledger.begin(days[0])
-    for day in days:
-        ledger.add(day)
+    ledger = Ledger.grown(folder / "daily.csv", 2)
     environ = {
         "ALERT_RECORDS_URL": str(ledger.path),
         "ALERT_PROJECTION_PATHS": "1000",

@@ -18,7 +18,7 @@ from perf_alerts_dagster.stack.dagster_home import StackRunning, holder, only_st
 from perf_alerts_dagster.stack.running import frozen_settings, open_home
 from perf_alerts_dagster.stack.stack import CODE_SERVER
 from perf_alerts_tests.conftest import fresh_database
-from perf_alerts_tests.stack.real import System, real_system
+from perf_alerts_tests.stack.real import Ledger, System, real_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 
@@ -29,13 +29,17 @@ ELSEWHERE = "postgresql://desk:s3kret-word@127.0.0.1:1/elsewhere"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[System]:
     with fresh_database(postgres_url) as url:
+        folder = tmp_path_factory.mktemp("running")
+        ledger = Ledger.grown(folder / "daily.csv", 3)
         environ = {
+            "ALERT_RECORDS_URL": str(ledger.path),
+            "ALERT_PROJECTION_PATHS": "1000",
             "ALERT_DAGSTER_DATABASE_URL": url,
             "ALERT_ADMIN_API_KEY": f"alice:{KEY}",
             "ALERT_SCHEDULES_START": "stopped",
             "ALERT_RUN_MAX_SECONDS": "321",
         }
-        with real_system(tmp_path_factory.mktemp("running") / "state", environ) as running:
+        with real_system(folder / "state", environ) as running:
             running.start()
             yield running
 

@@ -26,7 +26,6 @@ from perf_alerts_tests.stack.stacks import (
     running_stack,
 )
 
-# One worker of xdist runs them all: they share a stack, and two more would slow each other.
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 
 JSON = "application/json"
