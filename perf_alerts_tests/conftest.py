@@ -18,9 +18,11 @@ from perf_alerts_tests.receivers import Receiver, http_receiver
 # Workers of xdist set it, and commands would print for a terminal of that width.
 os.environ.pop("COLUMNS", None)
 
-# Speed is no behaviour: a busy machine fails no example by its time.
-hypothesis.settings.register_profile("busy", deadline=None)
-hypothesis.settings.load_profile("busy")
+# Speed is no behaviour: a busy machine fails no example by its time. Each run has the same
+# examples, so that it passes where the last one did; `make test-long` looks for others.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("others", deadline=None, max_examples=1000, print_blob=True)
+hypothesis.settings.load_profile("same")
 
 pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.databases"]
 
@@ -29,17 +31,15 @@ pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.database
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long begins first where xdist distributes files (`--no-loadscope-reorder`).
 
-    Counting slows tests down: what is slow, or waits for processes, is not counted for
-    coverage, and with COVERING in the environment only the tests of these rooms and files are.
+    Those of the rooms and files in COVERING are `covering`, unless they are slow or wait for
+    processes: counting what they reach slows tests down.
     """
     covering = [Path(__file__).parent / name for name in os.environ.get("COVERING", "").split()]
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        elsewhere = covering and not any(
-            each in (item.path, *item.path.parents) for each in covering
-        )
-        if elsewhere or not marks.isdisjoint({"e2e", "slow", "long"}):
-            item.add_marker("no_cover")
+        is_among = any(each in (item.path, *item.path.parents) for each in covering)
+        if is_among and marks.isdisjoint({"e2e", "slow", "long"}):
+            item.add_marker("covering")
     if not hasattr(config, "workerinput"):
         return
     rank: dict[Path, int] = {}

@@ -83,7 +83,20 @@ def day_words(day: date, *, beside: date, weekday: bool = True) -> str:
 
 # The share of healthy years below which their number distinguishes nothing: of 2,000 years, the
 # fewest that rate a rule, none may be as bad where one in 667 is (95 %); of 5,000, seven.
-_RAREST = 1.0 / 700.0
+RAREST = 1.0 / 700.0
+
+
+def one_in(p_year: float) -> str:
+    """A share of healthy years as a number of them: `1 in 20`, `4 in 10`, `1 in 650`.
+
+    Args:
+        p_year: The share, in [`RAREST`, 1].
+    """
+    if p_year >= 0.35:
+        return f"{10.0 * p_year:.0f} in 10"
+    years = 1.0 / p_year
+    # To two digits, and rounded once: 3.46 is not 3.5 first and then 4.
+    return f"1 in {round(years, -1 if years >= 99.5 else 0):.0f}"
 
 
 def rarity(p_year: float, *, of_day: bool = False) -> str:
@@ -98,13 +111,12 @@ def rarity(p_year: float, *, of_day: bool = False) -> str:
         of_day: Whether it is about one row (an event), and not about a state that lasts.
     """
     many, one = ("hold such a day", "holds such a day") if of_day else ("look so", "looks so")
-    if p_year < _RAREST:
+    if p_year < RAREST:
         return f"fewer than 1 in 700 healthy years {many}"
     if p_year >= 0.95:
         return f"nearly every healthy year {one}"
-    if p_year >= 0.35:
-        return f"about {10 * p_year:.0f} in 10 healthy years {many}"
-    return f"about 1 in {float(f'{1.0 / p_year:.2g}'):.0f} healthy years {one}"
+    share = one_in(p_year)
+    return f"about {share} healthy years {one if share.startswith('1 in') else many}"
 
 
 def ago(then: datetime, now: datetime) -> str:

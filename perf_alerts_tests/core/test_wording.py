@@ -124,6 +124,7 @@ def test_a_day_of_another_year_has_its_year() -> None:
         (1 / 650, "about 1 in 650 healthy years looks so"),
         (0.0385, "about 1 in 26 healthy years looks so"),
         (0.05, "about 1 in 20 healthy years looks so"),
+        (0.2890625, "about 1 in 3 healthy years looks so"),
         (0.34, "about 1 in 3 healthy years looks so"),
         (0.36, "about 4 in 10 healthy years look so"),
         (0.94, "about 9 in 10 healthy years look so"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from perf_alerts_dagster.core.wording import counted
+from perf_alerts_dagster.core.wording import RAREST, counted, one_in
 from perf_alerts_dagster.judging.standings.model import BY_CODE, Cell
 
 # What each state is called.
@@ -40,13 +40,9 @@ def odds(p_year: float | None) -> str:
     """How many healthy years are as bad: `1 in 20`, `4 in 10`, `< 1 in 700`, or `usual`."""
     if p_year is None:
         return "–"
-    if p_year < 1.0 / 700.0:
-        return "< 1 in 700"
-    if p_year >= USUAL:
-        return "usual"
-    if p_year >= 0.35:
-        return f"{10.0 * p_year:.0f} in 10"
-    return f"1 in {float(f'{1.0 / p_year:.2g}'):.0f}"
+    if p_year < RAREST:
+        return f"< {one_in(RAREST)}"
+    return "usual" if p_year >= USUAL else one_in(p_year)
 
 
 def sparkline(
