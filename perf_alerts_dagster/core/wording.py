@@ -112,7 +112,7 @@ def rarity(p_year: float, *, of_day: bool = False) -> str:
     """
     many, one = ("hold such a day", "holds such a day") if of_day else ("look so", "looks so")
     if p_year < RAREST:
-        return f"fewer than 1 in 700 healthy years {many}"
+        return f"fewer than {one_in(RAREST)} healthy years {many}"
     if p_year >= 0.95:
         return f"nearly every healthy year {one}"
     share = one_in(p_year)

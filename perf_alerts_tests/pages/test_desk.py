@@ -330,6 +330,7 @@ def test_percentages_have_fixed_decimals_and_a_real_minus(value: float | None, s
         (None, "–"),
         (0.0, "< 1 in 700"),
         (0.05, "1 in 20"),
+        (0.2890625, "1 in 3"),
         (0.001997, "1 in 500"),
         (0.4, "4 in 10"),
         (0.6, "usual"),

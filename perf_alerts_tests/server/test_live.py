@@ -89,7 +89,8 @@ class Live:
         """A toggle of the web UI is in REST within three seconds.
 
         Once after each toggle Dagster's daemon writes back the state that it read at the start of
-        its iteration, and so undoes a toggle in between: then it is made again.
+        its iteration, and so may undo a toggle in between. Only where Dagster itself has the
+        other state is it made again.
         """
         for _ in range(5):
             self.web_ui(enabled=enabled)
@@ -97,6 +98,8 @@ class Live:
             while time.monotonic() < end:
                 if self.alert()["enabled"] is enabled:
                     return
+            if self.is_on("daily_pnl_check") is enabled:
+                break
         pytest.fail(f"the web UI's toggle does not show: enabled is not {enabled}")
 
     def part(self, words: str) -> int:
